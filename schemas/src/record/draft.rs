@@ -1,0 +1,320 @@
+//! Drafts: what a registrar's system hands over, and what the node adds to make a record of it (bytes: Draft).
+use super::{CONTEXTS, Kind, Record, check, violation};
+use crate::canonical;
+use crate::gate::{GateError, MAX_RECORD_LEN};
+use crate::id::{Did, Digest, RecordId};
+use crate::released::released_schema;
+use crate::scan::scan;
+use crate::violation::Violation;
+use serde_json::{Map, Value, json};
+use thiserror::Error;
+use unicode_normalization::UnicodeNormalization;
+
+/// The `proofValue` of a completed draft until it is signed: 88 characters of base58btc behind `z`.
+pub const PLACEHOLDER_PROOF_VALUE: &str =
+    "z1111111111111111111111111111111111111111111111111111111111111111111111111111111111111111";
+
+/// Longest draft id, in characters.
+pub const MAX_DRAFT_ID_LEN: usize = 128;
+
+/// The members that the node adds, which a draft must not have.
+const NODE_MEMBERS: [&str; 5] = ["@context", "issuer", "credentialSchema", "credentialStatus", "proof"];
+
+/// A line of input: what a registrar's system hands over to be published.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draft {
+    /// Idempotency key, `[A-Za-z0-9._:-]{1,128}`.
+    pub draft_id: String,
+    /// SHA-256 of the canonical bytes of `record` as given (to tell a repeat from a conflict).
+    pub content: Digest,
+    /// The record without `@context`, `issuer`, `credentialSchema`, `credentialStatus`, `proof`; its texts in NFC.
+    pub record: Value,
+}
+
+/// What the node adds to a draft.
+#[derive(Debug, Clone)]
+pub struct Completion<'a> {
+    /// The publishing node.
+    pub issuer: &'a Did,
+    /// Used when the draft has no `id`.
+    pub id: RecordId,
+    /// `<did>#<multikey>` of the record key.
+    pub verification_method: &'a str,
+    /// Proof creation, UTC seconds, written as `YYYY-MM-DDThh:mm:ssZ`.
+    pub created: i64,
+}
+
+/// Why a draft could not be read or completed.
+#[derive(Debug, Error)]
+pub enum DraftError {
+    /// The bytes are no acceptable JSON.
+    #[error(transparent)]
+    Gate(#[from] GateError),
+    /// JSON, but no draft or no valid record.
+    #[error("{} violations", .0.len())]
+    Invalid(Vec<Violation>),
+}
+
+impl Draft {
+    /// Reads one line `{draftId?, record}` of any layout.
+    ///
+    /// # Errors
+    /// What the gate refuses; unknown or missing members; a draft id out of its pattern; a member that the node adds.
+    pub fn read(line: &[u8]) -> Result<Self, DraftError> {
+        let Value::Object(mut members) = canonical::read(line, MAX_RECORD_LEN)? else {
+            return Err(invalid("", "draft/shape", "草稿必须是对象", "a draft is an object"));
+        };
+        let draft_id = members.remove("draftId");
+        let record = match members.remove("record") {
+            Some(Value::Object(record)) => record,
+            _ => return Err(invalid("/record", "draft/record", "缺少记录对象", "the record is missing or no object")),
+        };
+        if !members.is_empty() {
+            // The name of the member is not quoted: whoever misplaced it may have put an identifier there.
+            return Err(invalid("", "draft/unknown-member", "草稿含有未知成员", "the draft has an unknown member"));
+        }
+        let of_node: Vec<_> =
+            NODE_MEMBERS.into_iter().filter(|name| record.contains_key(*name)).map(member_of_node).collect();
+        if !of_node.is_empty() {
+            return Err(DraftError::Invalid(of_node));
+        }
+        let mut record = Value::Object(record);
+        let content = Digest::of(&canonical::write(&record)?);
+        let draft_id = read_draft_id(draft_id, content)?;
+        normalise(&mut record);
+        Ok(Self { draft_id, content, record })
+    }
+
+    /// Adds the envelope and a placeholder `proofValue`, and validates the whole against schema and own rules.
+    ///
+    /// # Errors
+    /// All violations.
+    pub fn complete(self, completion: &Completion<'_>) -> Result<Record, DraftError> {
+        let Value::Object(mut record) = self.record else {
+            return Err(invalid("", "draft/record", "缺少记录对象", "the record is missing or no object"));
+        };
+        let Some(kind) = kind_of(&record) else {
+            return Err(invalid(
+                "/type",
+                "record/type",
+                "不是已发布的记录类别",
+                "not a kind of record that is released",
+            ));
+        };
+        let schema = released_schema(kind.schema_name()).id;
+        record.insert("@context".into(), json!(CONTEXTS));
+        record.insert("issuer".into(), completion.issuer.as_str().into());
+        record.insert("credentialSchema".into(), json!({ "id": schema, "type": "JsonSchema" }));
+        record.insert("proof".into(), unsigned_proof(completion)?);
+        record.entry("id").or_insert_with(|| completion.id.to_string().into());
+        let document = scan(canonical::write(&Value::Object(record))?, MAX_RECORD_LEN)?;
+        let violations = check(&document);
+        if violations.is_empty() { Ok(Record { document, kind }) } else { Err(DraftError::Invalid(violations)) }
+    }
+}
+
+fn invalid(pointer: &str, rule: &str, zh: &str, en: &str) -> DraftError {
+    DraftError::Invalid(vec![violation(pointer, rule, zh, en)])
+}
+
+fn member_of_node(name: &str) -> Violation {
+    let pointer = format!("/record/{name}");
+    violation(&pointer, "draft/member-of-node", "该成员由节点添加，草稿中不得出现", "the node adds this member itself")
+}
+
+/// The id as given, or by default the digest of the content in hex.
+fn read_draft_id(given: Option<Value>, content: Digest) -> Result<String, DraftError> {
+    let fits = |id: &str| {
+        (1..=MAX_DRAFT_ID_LEN).contains(&id.len())
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:-".contains(&b))
+    };
+    match given {
+        None => Ok(content.to_string()),
+        Some(Value::String(id)) if fits(&id) => Ok(id),
+        Some(_) => Err(invalid(
+            "/draftId",
+            "draft/id",
+            "草稿编号只能由字母、数字和 . _ : - 组成，最长 128 个字符",
+            "a draft id has 1 to 128 letters, digits and . _ : -",
+        )),
+    }
+}
+
+/// Text that people enter is in NFC before it is signed (protocol §1). The gate has limited the depth.
+fn normalise(value: &mut Value) {
+    match value {
+        Value::String(text) if !text.is_ascii() => *text = text.nfc().collect(),
+        Value::Array(items) => items.iter_mut().for_each(normalise),
+        Value::Object(members) => members.values_mut().for_each(normalise),
+        _ => {}
+    }
+}
+
+fn kind_of(record: &Map<String, Value>) -> Option<Kind> {
+    match record.get("type")?.as_array()?.as_slice() {
+        [base, own] if base == "VerifiableCredential" => Kind::from_type_name(own.as_str()?),
+        _ => None,
+    }
+}
+
+/// The proof without its signature (bytes: Proof).
+fn unsigned_proof(completion: &Completion<'_>) -> Result<Value, DraftError> {
+    let created = jiff::Timestamp::from_second(completion.created)
+        .map_err(|_| invalid("/proof/created", "record/no-such-date", "日期不存在", "no such date in the calendar"))?;
+    Ok(json!({
+        "@context": CONTEXTS,
+        "type": "DataIntegrityProof",
+        "cryptosuite": "eddsa-jcs-2022",
+        "created": created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        "verificationMethod": completion.verification_method,
+        "proofPurpose": "assertionMethod",
+        "proofValue": PLACEHOLDER_PROOF_VALUE,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gate::GateErrorKind;
+
+    const ENTER: &str = include_str!("../../json/student-status/valid/enter.json");
+    const REQUESTED: &str = include_str!("../../json/enrollment-connection/valid/transfer-requested.json");
+    const WITHDRAWAL: &str = include_str!("../../json/withdrawal/valid/fraud.json");
+    const KEY: &str = "did:web:km.example#z6MkrJVnaZkeFzdQyMZu1cgjg7k1pZZ6pvBQ7XJPt4swbTQ2";
+
+    /// A published example as its registrar's system would have handed it over.
+    fn draft_of(example: &str) -> Value {
+        let mut record: Value = serde_json::from_str(example).unwrap();
+        let members = record.as_object_mut().unwrap();
+        NODE_MEMBERS.iter().for_each(|name| drop(members.remove(*name)));
+        members.remove("id");
+        json!({ "record": record })
+    }
+
+    fn read(line: &Value) -> Result<Draft, DraftError> {
+        Draft::read(line.to_string().as_bytes())
+    }
+
+    fn complete(line: &Value) -> Result<Record, DraftError> {
+        let issuer = Did::parse("did:web:km.example").unwrap();
+        let id = RecordId::parse("urn:uuid:01890a5d-ac96-774b-bcce-b302099a8057").unwrap();
+        let completion = Completion { issuer: &issuer, id, verification_method: KEY, created: 1_788_220_800 };
+        read(line)?.complete(&completion)
+    }
+
+    fn rules(error: DraftError) -> Vec<(String, String)> {
+        match error {
+            DraftError::Invalid(violations) => violations.into_iter().map(|v| (v.pointer, v.rule)).collect(),
+            DraftError::Gate(error) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn the_placeholder_is_as_long_as_a_signature() {
+        assert_eq!((PLACEHOLDER_PROOF_VALUE.len(), &PLACEHOLDER_PROOF_VALUE[..2]), (89, "z1"));
+    }
+
+    #[test]
+    fn a_draft_of_each_kind_becomes_a_record() {
+        for (example, kind) in
+            [(ENTER, Kind::StudentStatus), (REQUESTED, Kind::EnrollmentConnection), (WITHDRAWAL, Kind::Withdrawal)]
+        {
+            let record = complete(&draft_of(example)).unwrap();
+            let view = record.view();
+            assert_eq!((record.kind(), view.kind), (kind, kind));
+            assert_eq!(view.id.to_string(), "urn:uuid:01890a5d-ac96-774b-bcce-b302099a8057");
+            assert_eq!((view.issuer.as_str(), view.verification_method.as_str()), ("did:web:km.example", KEY));
+            assert_eq!(view.agreement_version, 1);
+            let text = std::str::from_utf8(record.document().bytes()).unwrap();
+            assert!(text.contains("\"created\":\"2026-09-01T00:00:00Z\"") && text.contains(PLACEHOLDER_PROOF_VALUE));
+            assert_eq!(canonical::canonicalize(text.as_bytes(), MAX_RECORD_LEN).unwrap(), text.as_bytes());
+        }
+    }
+
+    #[test]
+    fn an_id_that_is_given_stays() {
+        let mut line = draft_of(ENTER);
+        line["record"]["id"] = "urn:uuid:01890a5d-ac96-774b-bcce-b302099a8058".into();
+        assert_eq!(complete(&line).unwrap().view().id.to_string(), "urn:uuid:01890a5d-ac96-774b-bcce-b302099a8058");
+    }
+
+    #[test]
+    fn the_draft_id_is_by_default_the_digest_of_the_content() {
+        let mut line = draft_of(ENTER);
+        let draft = read(&line).unwrap();
+        assert_eq!(draft.content, Digest::of(&canonical::write(&line["record"]).unwrap()));
+        assert_eq!(draft.draft_id, draft.content.to_string());
+        let spaced = serde_json::to_string_pretty(&line).unwrap();
+        assert_eq!(Draft::read(spaced.as_bytes()).unwrap(), draft);
+        line["draftId"] = "xueji:2026.09_1-a".into();
+        let named = read(&line).unwrap();
+        assert_eq!((named.draft_id.as_str(), named.content), ("xueji:2026.09_1-a", draft.content));
+    }
+
+    #[test]
+    fn texts_are_normalised_and_the_content_is_as_given() {
+        let mut line = draft_of(ENTER);
+        line["record"]["statedBy"]["name"]["fr"] = "E\u{301}cole".into();
+        let draft = read(&line).unwrap();
+        assert_eq!(draft.record["statedBy"]["name"]["fr"], "\u{c9}cole");
+        assert_eq!(draft.content, Digest::of(&canonical::write(&line["record"]).unwrap()));
+    }
+
+    #[test]
+    fn lines_that_are_no_draft() {
+        let record = draft_of(ENTER)["record"].clone();
+        let with = |name: &str| {
+            let mut record = record.clone();
+            record[name] = json!({});
+            json!({ "record": record })
+        };
+        let long = "a".repeat(MAX_DRAFT_ID_LEN + 1);
+        let table = [
+            (json!([]), "", "draft/shape"),
+            (json!({}), "/record", "draft/record"),
+            (json!({ "record": [] }), "/record", "draft/record"),
+            (json!({ "record": record, "530102201203040014": 1 }), "", "draft/unknown-member"),
+            (json!({ "record": record, "draftId": "" }), "/draftId", "draft/id"),
+            (json!({ "record": record, "draftId": "王小明" }), "/draftId", "draft/id"),
+            (json!({ "record": record, "draftId": 1 }), "/draftId", "draft/id"),
+            (json!({ "record": record, "draftId": long }), "/draftId", "draft/id"),
+            (with("proof"), "/record/proof", "draft/member-of-node"),
+            (with("issuer"), "/record/issuer", "draft/member-of-node"),
+            (with("credentialStatus"), "/record/credentialStatus", "draft/member-of-node"),
+        ];
+        for (line, pointer, rule) in table {
+            assert_eq!(rules(read(&line).unwrap_err()), [(pointer.to_owned(), rule.to_owned())], "{rule} {pointer}");
+        }
+        let twice = Draft::read(br#"{"record":{"id":1,"id":2}}"#).unwrap_err();
+        assert!(matches!(twice, DraftError::Gate(GateError { kind: GateErrorKind::DuplicateMember, .. })));
+    }
+
+    #[test]
+    fn drafts_of_no_valid_record() {
+        let edited = |edit: fn(&mut Value)| {
+            let mut line = draft_of(ENTER);
+            edit(&mut line["record"]);
+            rules(complete(&line).unwrap_err())
+        };
+        let all = |pointer: &str, rule: &str| vec![(pointer.to_owned(), rule.to_owned())];
+        assert_eq!(edited(|r| r["type"] = json!(["VerifiableCredential", "Diploma"])), all("/type", "record/type"));
+        assert_eq!(edited(|r| r["type"] = json!("StudentStatus")), all("/type", "record/type"));
+        assert_eq!(edited(|r| r["type"] = json!(["VerifiableCredential"])), all("/type", "record/type"));
+        let wrong_day = edited(|r| r["credentialSubject"]["effectiveOn"] = "2024-09-02".into());
+        assert_eq!(wrong_day, all("/credentialSubject/effectiveOn", "status/effective-date"));
+        let two = edited(|r| {
+            r["credentialSubject"]["stage"] = "kindergarten".into();
+            r["validFrom"] = "2024-09-01".into();
+        });
+        assert_eq!(two.len(), 2);
+    }
+
+    #[test]
+    fn a_time_that_no_calendar_has_is_refused() {
+        let issuer = Did::parse("did:web:km.example").unwrap();
+        let id = RecordId::parse("urn:uuid:01890a5d-ac96-774b-bcce-b302099a8057").unwrap();
+        let completion = Completion { issuer: &issuer, id, verification_method: KEY, created: i64::MAX };
+        let error = read(&draft_of(ENTER)).unwrap().complete(&completion).unwrap_err();
+        assert_eq!(rules(error), [("/proof/created".to_owned(), "record/no-such-date".to_owned())]);
+    }
+}

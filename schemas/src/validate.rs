@@ -1,0 +1,285 @@
+//! Validation of scanned documents against the published schemas.
+
+mod explain;
+
+use crate::released::{released, released_schema};
+use crate::scan::Scanned;
+use crate::tape::Tape;
+use crate::violation::Violation;
+use jsonschema::{Draft, PatternOptions, ReferencingError, Registry, ValidationError, Validator};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+/// Most violations that are reported of one document: nobody reads more, and a hostile document has no other bound.
+pub const MAX_VIOLATIONS: usize = 100;
+
+/// The documents that have a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SchemaName {
+    /// A `StudentStatus` record (学籍).
+    StudentStatus,
+    /// An `EnrollmentConnection` record (招生入学衔接).
+    EnrollmentConnection,
+    /// The payload of a withdraw entry.
+    Withdrawal,
+    /// An agreement between cities (协议).
+    Agreement,
+}
+
+/// Checks a document against its schema. Empty when it is valid; else every violation, at most [`MAX_VIOLATIONS`].
+pub fn validate(name: SchemaName, document: &Scanned<'_>) -> Vec<Violation> {
+    static STUDENT_STATUS: LazyLock<Schema> = LazyLock::new(|| Schema::released(SchemaName::StudentStatus));
+    static ENROLLMENT_CONNECTION: LazyLock<Schema> =
+        LazyLock::new(|| Schema::released(SchemaName::EnrollmentConnection));
+    static WITHDRAWAL: LazyLock<Schema> = LazyLock::new(|| Schema::released(SchemaName::Withdrawal));
+    static AGREEMENT: LazyLock<Schema> = LazyLock::new(|| Schema::released(SchemaName::Agreement));
+
+    let schema = match name {
+        SchemaName::StudentStatus => &STUDENT_STATUS,
+        SchemaName::EnrollmentConnection => &ENROLLMENT_CONNECTION,
+        SchemaName::Withdrawal => &WITHDRAWAL,
+        SchemaName::Agreement => &AGREEMENT,
+    };
+    schema.violations(document)
+}
+
+/// A compiled schema.
+struct Schema {
+    validator: Validator<Tape>,
+    /// Every member that the schema or a resource declares, wherever: tells an unknown member from one whose
+    /// own rule failed (see [`explain`]).
+    declared: BTreeSet<String>,
+}
+
+impl Schema {
+    /// The files are part of the program, so a fault in one is ours.
+    fn released(name: SchemaName) -> Self {
+        let parse = |text: &str| serde_json::from_str::<Value>(text).expect("released schemas are JSON");
+        let resources = released().iter().filter(|file| file.path.ends_with(".schema.json"));
+        let resources = resources.map(|file| (file.id, parse(file.text))).collect();
+        Self::compile(&parse(released_schema(name).text), resources).expect("released schemas compile")
+    }
+
+    /// Compiles a schema that may refer to `resources` by their absolute ids. Nothing else is ever fetched.
+    fn compile(schema: &Value, resources: Vec<(&str, Value)>) -> Result<Self, Unusable> {
+        let mut declared = BTreeSet::new();
+        for schema in resources.iter().map(|(_, schema)| schema).chain([schema]) {
+            collect_declared(schema, &mut declared);
+        }
+        let registry = Registry::new().draft(Draft::Draft202012).extend(resources)?.prepare()?;
+        let validator = jsonschema::options_for::<Tape>()
+            .with_draft(Draft::Draft202012)
+            .with_registry(&registry)
+            .offline()
+            .should_validate_formats(true)
+            .should_ignore_unknown_formats(false)
+            .with_pattern_options(PatternOptions::regex())
+            .build(schema)?;
+        Ok(Self { validator, declared })
+    }
+
+    fn violations(&self, document: &Scanned<'_>) -> Vec<Violation> {
+        // The yes-or-no answer is several times faster than the list, and nearly always yes.
+        if self.validator.is_valid(document.root()) {
+            return Vec::new();
+        }
+        explain::violations(document.root(), self.validator.iter_errors(document.root()), &self.declared)
+    }
+}
+
+/// Names under every `properties` keyword of a schema. A member that happens to be called `properties` adds its
+/// keywords too, which does no harm.
+fn collect_declared(schema: &Value, declared: &mut BTreeSet<String>) {
+    match schema {
+        Value::Object(keywords) => {
+            if let Some(Value::Object(properties)) = keywords.get("properties") {
+                declared.extend(properties.keys().cloned());
+            }
+            keywords.values().for_each(|keyword| collect_declared(keyword, declared));
+        }
+        Value::Array(schemas) => schemas.iter().for_each(|schema| collect_declared(schema, declared)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Why a schema cannot be used.
+#[derive(Debug, thiserror::Error)]
+enum Unusable {
+    #[error(transparent)]
+    Reference(#[from] ReferencingError),
+    #[error(transparent)]
+    Schema(#[from] ValidationError<'static>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::canonical;
+    use crate::scan::scan;
+    use serde_json::json;
+
+    const PERSON: &str = "https://example.org/person.schema.json";
+
+    fn person() -> Value {
+        json!({
+            "$id": PERSON,
+            "type": "object",
+            "required": ["stage"],
+            "properties": {
+                "stage": {"enum": ["primary", "junior"]},
+                "kind": {"const": "G"},
+                "code": {"type": "string", "pattern": "^[0-9]{4}$"},
+                "name": {"type": "object", "additionalProperties": {"maxLength": 4}, "propertyNames": {"maxLength": 2}},
+                "year": {"type": "integer", "minimum": 1990, "maximum": 2100},
+                "list": {"type": "array", "minItems": 1, "uniqueItems": true, "items": {"minLength": 2}},
+                "day": {"format": "date"},
+                "banned": false,
+                "place": {"oneOf": [
+                    {"properties": {"scheme": {"const": "gb-t-2260"}, "code": {"pattern": "^[0-9]{6}$"}}},
+                    {"properties": {"scheme": {"const": "local"}}},
+                ]},
+            },
+        })
+    }
+
+    /// A closed object over a resource that it refers to by its absolute id, as the released schemas do.
+    fn schema() -> Schema {
+        let schema = json!({
+            "$id": "https://example.org/record.schema.json",
+            "allOf": [{"$ref": PERSON}],
+            "properties": {"until": {"type": "string"}},
+            "if": {"properties": {"kind": {"const": "G"}}, "required": ["kind"]},
+            "then": {"required": ["until"]},
+            "unevaluatedProperties": false,
+        });
+        Schema::compile(&schema, vec![(PERSON, person())]).unwrap()
+    }
+
+    fn violations(schema: &Schema, document: &Value) -> Vec<Violation> {
+        let document = scan(canonical::write(document).unwrap(), usize::MAX).unwrap();
+        schema.violations(&document)
+    }
+
+    fn found(document: Value) -> Vec<(String, String)> {
+        violations(&schema(), &document).into_iter().map(|violation| (violation.pointer, violation.rule)).collect()
+    }
+
+    #[test]
+    fn every_violation_names_place_and_keyword() {
+        let table = [
+            ("valid", json!({"stage": "primary", "until": "x"}), vec![]),
+            ("missing", json!({}), vec![("/stage", "required")]),
+            ("missing by condition", json!({"stage": "junior", "kind": "G"}), vec![("/until", "required")]),
+            ("unknown member", json!({"stage": "junior", "extra": 1}), vec![("/extra", "unevaluatedProperties")]),
+            ("enum", json!({"stage": "x"}), vec![("/stage", "enum")]),
+            ("const", json!({"stage": "junior", "kind": "J"}), vec![("/kind", "const")]),
+            ("pattern", json!({"stage": "junior", "code": "12345"}), vec![("/code", "pattern")]),
+            ("type", json!({"stage": "junior", "code": 1234}), vec![("/code", "type")]),
+            ("maximum", json!({"stage": "junior", "year": 3000}), vec![("/year", "maximum")]),
+            ("minimum", json!({"stage": "junior", "year": 1}), vec![("/year", "minimum")]),
+            ("too few", json!({"stage": "junior", "list": []}), vec![("/list", "minItems")]),
+            ("twice", json!({"stage": "junior", "list": ["aa", "aa"]}), vec![("/list", "uniqueItems")]),
+            ("in a list", json!({"stage": "junior", "list": ["aa", "b"]}), vec![("/list/1", "minLength")]),
+            ("format is asserted", json!({"stage": "junior", "day": "2024-02-30"}), vec![("/day", "format")]),
+            ("banned", json!({"stage": "junior", "banned": 1}), vec![("/banned", "falseSchema")]),
+            ("property name", json!({"stage": "junior", "name": {"zho": "x"}}), vec![("/name", "propertyNames")]),
+            (
+                "the form that is meant",
+                json!({"stage": "junior", "place": {"scheme": "gb-t-2260", "code": "1"}}),
+                vec![("/place", "oneOf"), ("/place/code", "pattern")],
+            ),
+            ("no form is meant", json!({"stage": "junior", "place": {"scheme": "x"}}), vec![("/place", "oneOf")]),
+            (
+                "two faults",
+                json!({"stage": "x", "year": 1, "extra": 1}),
+                vec![("/extra", "unevaluatedProperties"), ("/stage", "enum"), ("/year", "minimum")],
+            ),
+        ];
+        for (name, document, expected) in table {
+            let expected: Vec<_> = expected.into_iter().map(|(at, rule)| (at.to_owned(), rule.to_owned())).collect();
+            let mut found = found(document);
+            found.sort();
+            assert_eq!(found, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_member_deep_down_does_not_make_its_neighbours_unknown() {
+        let inner = json!({"properties": {"a": true}, "unevaluatedProperties": false});
+        let schema = json!({
+            "allOf": [{"properties": {"inner": inner, "other": true}}],
+            "unevaluatedProperties": false,
+        });
+        let schema = Schema::compile(&schema, vec![]).unwrap();
+        let pointers = |document: Value| -> Vec<String> {
+            violations(&schema, &document).into_iter().map(|violation| violation.pointer).collect()
+        };
+        assert_eq!(pointers(json!({"inner": {"b": 1}, "other": 1})), ["/inner/b"]);
+        assert_eq!(pointers(json!({"inner": {"other": 1}})), ["/inner/other"]);
+        assert_eq!(pointers(json!({"inner": {"a": 1}, "a": 1})), ["/a"]);
+    }
+
+    #[test]
+    fn values_and_telling_names_are_never_shown() {
+        let secret = "530102201203040011";
+        let documents = [
+            json!({"stage": secret, "kind": secret, "code": secret, "day": secret, "banned": secret}),
+            json!({"stage": "junior", "list": [secret, secret]}),
+            json!({"stage": "junior", secret: 1}),
+            json!({"stage": "junior", "王小明": secret}),
+            json!({"stage": "junior", "a".repeat(65): 1}),
+            json!({"stage": "junior", "name": {secret: 1}}),
+            json!({"stage": "junior", "name": {"zh": secret}}),
+            json!({"stage": "junior", "year": 530_102_201_203_040_i64, "place": {"scheme": secret}}),
+            json!(secret),
+        ];
+        for document in documents {
+            let violations = violations(&schema(), &document);
+            assert!(!violations.is_empty(), "{document}");
+            let shown = serde_json::to_string(&violations).unwrap();
+            for hidden in ["530102201203040", "王小明", "aaaaa"] {
+                assert!(!shown.contains(hidden), "{shown}");
+            }
+            assert!(
+                violations.iter().all(|violation| !violation.message.zh.is_empty() && !violation.message.en.is_empty())
+            );
+        }
+    }
+
+    #[test]
+    fn messages_are_plain_words_in_both_languages() {
+        let message = |document: Value| {
+            let violation = violations(&schema(), &document).remove(0);
+            (violation.message.zh, violation.message.en)
+        };
+        let (zh, en) = message(json!({}));
+        assert_eq!((zh.as_str(), en.as_str()), ("缺少必填项“stage”", "the required member \"stage\" is missing"));
+        let (zh, en) = message(json!({"stage": 1}));
+        assert_eq!(
+            (zh.as_str(), en.as_str()),
+            ("不是允许的取值，允许：primary、junior", "is not one of the allowed values: primary, junior")
+        );
+        let (zh, en) = message(json!({"stage": "junior", "list": 1}));
+        assert_eq!((zh.as_str(), en.as_str()), ("类型不对，应为列表", "must be a list"));
+        let (zh, en) = message(json!({"stage": "junior", "extra": 1}));
+        assert_eq!((zh.as_str(), en.as_str()), ("此处不允许出现“extra”项", "the member \"extra\" is not allowed here"));
+    }
+
+    #[test]
+    fn the_list_of_violations_is_bounded() {
+        let list = vec!["x"; 10 * MAX_VIOLATIONS];
+        assert_eq!(found(json!({"stage": "junior", "list": list})).len(), MAX_VIOLATIONS);
+        let members: serde_json::Map<_, _> = (0..10 * MAX_VIOLATIONS).map(|n| (format!("m{n}"), json!(n))).collect();
+        assert_eq!(found(Value::Object(members)).len(), MAX_VIOLATIONS);
+    }
+
+    #[test]
+    fn nothing_is_fetched_and_unknown_formats_are_refused() {
+        let elsewhere = json!({"$ref": "https://example.org/elsewhere.schema.json"});
+        assert!(matches!(Schema::compile(&elsewhere, vec![]), Err(Unusable::Schema(_))));
+        assert!(Schema::compile(&json!({"format": "no-such-format"}), vec![]).is_err());
+        assert!(Schema::compile(&json!({"pattern": "(?=a)b"}), vec![]).is_err(), "no look-around in linear time");
+        assert!(Schema::compile(&json!({"type": "strnig"}), vec![]).is_err());
+    }
+}

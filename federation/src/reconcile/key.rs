@@ -1,0 +1,146 @@
+//! The keys under which a record is filed: subject (and each `sameAs`), connection.
+use crate::reconcile::view::{Body, View};
+use hefu_schemas::id::Digest;
+use std::collections::BTreeSet;
+
+/// Stands between type and value; no type and no URN contains it.
+const SEPARATOR: u8 = 0x1F;
+
+/// `type 1F value`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key(Vec<u8>);
+/// Types of key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum KeyType {
+    /// A subject reference.
+    Subject,
+    /// A connection URN.
+    Connection,
+}
+impl KeyType {
+    /// The word in front of the separator.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Subject => "subject",
+            Self::Connection => "connection",
+        }
+    }
+    /// From its word.
+    pub fn from_code(code: &str) -> Option<Self> {
+        [Self::Subject, Self::Connection].into_iter().find(|key_type| key_type.code() == code)
+    }
+}
+impl Key {
+    /// From type and value.
+    pub fn new(key_type: KeyType, value: &str) -> Self {
+        let mut bytes = key_type.code().as_bytes().to_vec();
+        bytes.push(SEPARATOR);
+        bytes.extend_from_slice(value.as_bytes());
+        Self(bytes)
+    }
+    /// From stored bytes.
+    pub fn from_bytes(bytes: Vec<u8>) -> Option<Self> {
+        let (code, value) = split(&bytes)?;
+        KeyType::from_code(code)?;
+        (!value.is_empty()).then_some(())?;
+        Some(Self(bytes))
+    }
+    /// The bytes, `type 1F value`.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+    /// Its type.
+    pub fn key_type(&self) -> KeyType {
+        split(&self.0).and_then(|(code, _)| KeyType::from_code(code)).expect("both constructors write a known type")
+    }
+    /// The value.
+    pub fn value(&self) -> &str {
+        split(&self.0).map(|(_, value)| value).expect("both constructors write a separator and UTF-8")
+    }
+    /// First 12 bits of SHA-256(key): 0 to 4095.
+    pub fn bucket(&self) -> u16 {
+        let Digest([first, second, ..]) = Digest::of(&self.0);
+        u16::from(first) << 4 | u16::from(second) >> 4
+    }
+    /// The whole as text, for hashing: a JSON string needs no other form, since both parts are UTF-8.
+    pub(super) fn text(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("both constructors write UTF-8")
+    }
+}
+
+fn split(bytes: &[u8]) -> Option<(&str, &str)> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    text.split_once(char::from(SEPARATOR))
+}
+
+/// The keys of a record, sorted. A withdrawal has none of its own: it is filed under those of what it withdraws, and an
+/// amendment besides under those of what it corrects (see [`filed_under`]).
+pub fn keys_of(view: &View) -> Vec<Key> {
+    filed_under(view, &[])
+}
+
+/// The keys under which an entry is filed: those of its record and, for an amendment or a withdrawal, those of the
+/// record at `of`. Else a correction of a wrong person would leave the wrong person's key as it was.
+pub fn filed_under(view: &View, corrected: &[Key]) -> Vec<Key> {
+    let subject = |value: &String| Key::new(KeyType::Subject, value);
+    let mut keys: BTreeSet<Key> = corrected.iter().cloned().collect();
+    match &view.body {
+        Body::StudentStatus { subject: own, same_as, .. } => {
+            keys.insert(subject(own));
+            keys.extend(same_as.iter().map(subject));
+        }
+        Body::EnrollmentConnection { subject: own, same_as, connection, .. } => {
+            keys.insert(Key::new(KeyType::Connection, connection));
+            keys.extend(own.iter().chain(same_as).map(subject));
+        }
+        Body::Withdrawal { .. } => {}
+    }
+    keys.into_iter().collect()
+}
+
+/// Whether a record speaks of a key itself, not only by correcting a record of it.
+pub(super) fn speaks_of(view: &View, key: &Key) -> bool {
+    let value = key.value();
+    match (&view.body, key.key_type()) {
+        (Body::StudentStatus { subject, same_as, .. }, KeyType::Subject) => {
+            subject == value || same_as.iter().any(|other| other == value)
+        }
+        (Body::EnrollmentConnection { subject, same_as, .. }, KeyType::Subject) => {
+            subject.iter().chain(same_as).any(|other| other == value)
+        }
+        (Body::EnrollmentConnection { connection, .. }, KeyType::Connection) => connection == value,
+        // Not filed there by `filed_under`, but a caller may bring the status of a connection's subject into sight.
+        (Body::StudentStatus { .. }, KeyType::Connection) => true,
+        (Body::Withdrawal { .. }, _) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bytes_are_type_separator_value() {
+        let key = Key::new(KeyType::Subject, "urn:hefu:subject:1:abc");
+        assert_eq!(key.bytes(), b"subject\x1Furn:hefu:subject:1:abc");
+        assert_eq!(key.key_type(), KeyType::Subject);
+        assert_eq!(key.value(), "urn:hefu:subject:1:abc");
+        assert_eq!(Key::from_bytes(key.bytes().to_vec()), Some(key));
+    }
+
+    #[test]
+    fn foreign_bytes_are_no_key() {
+        for bad in [&b""[..], b"subject", b"subject\x1F", b"person\x1Fx", b"\x1Fx", b"subject\x1F\xFF"] {
+            assert_eq!(Key::from_bytes(bad.to_vec()), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_bucket_is_the_first_twelve_bits_of_the_hash() {
+        for value in ["a", "b", "urn:uuid:01890a5d-ac96-774b-bcce-b302099a8057"] {
+            let key = Key::new(KeyType::Connection, value);
+            let hex = Digest::of(key.bytes()).to_string();
+            assert_eq!(format!("{:03x}", key.bucket()), hex[..3]);
+        }
+    }
+}

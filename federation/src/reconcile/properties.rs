@@ -1,0 +1,218 @@
+//! What holds whatever the facts: the order of arrival does not matter, `next` misses no change, nothing panics.
+use super::finding::Finding;
+use super::fixture::*;
+use super::key::{Key, KeyType};
+use super::{Evaluation, Fact};
+use hefu_schemas::agreement::ExistingCases;
+use hefu_schemas::enrollment_connection::{HALVES, Role, Step};
+use hefu_schemas::id::RecordId;
+use hefu_schemas::student_status::{ENTRIES, Event, Stage, Status, TRANSITIONS};
+use jiff::ToSpan;
+use jiff::civil::Date;
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+const OTHER: &str = "urn:hefu:subject:2:pupil";
+
+/// One entry that somebody makes, sensible or not.
+#[derive(Debug, Clone)]
+struct Made {
+    city: Index,
+    what: What,
+    on: u8,
+    follows: Option<Index>,
+    corrects: Option<Index>,
+    by_other: bool,
+    same_as: bool,
+}
+
+#[derive(Debug, Clone)]
+enum What {
+    Status { event: Event, status: Status, stage: Stage, transfer: bool },
+    Step { role: Role, step: Step, waits: bool, astray: bool },
+    Withdrawal,
+}
+
+fn what() -> impl Strategy<Value = What> {
+    // Legal pairs mostly, so that histories get somewhere; any pair now and then.
+    let legal: Vec<(Event, Status)> =
+        ENTRIES.iter().chain(TRANSITIONS.iter().flat_map(|(_, row)| row.iter())).copied().collect();
+    let wild = (proptest::sample::select(Event::ALL), proptest::sample::select(Status::ALL));
+    let pair = prop_oneof![3 => proptest::sample::select(ENTRIES), 6 => proptest::sample::select(legal), 1 => wild];
+    let stage = prop_oneof![4 => Just(Stage::Primary), 1 => proptest::sample::select(Stage::ALL)];
+    let status = (pair, stage, any::<bool>()).prop_map(|((event, status), stage, transfer)| What::Status {
+        event,
+        status,
+        stage,
+        transfer,
+    });
+    let transfer: Vec<(Role, Step)> = HALVES
+        .iter()
+        .take(2)
+        .flat_map(|half| half.path.iter().map(|step| (half.role, *step)).chain([(half.role, Step::Rejected)]))
+        .collect();
+    let step = (proptest::sample::select(transfer), proptest::bool::weighted(0.1), proptest::bool::weighted(0.1))
+        .prop_map(|((role, step), waits, astray)| What::Step { role, step, waits, astray });
+    prop_oneof![5 => status, 5 => step, 1 => Just(What::Withdrawal)]
+}
+
+fn made() -> impl Strategy<Value = Made> {
+    let rarely = |p| proptest::option::weighted(p, any::<Index>());
+    (
+        any::<Index>(),
+        what(),
+        0..120_u8,
+        rarely(0.6),
+        rarely(0.1),
+        proptest::bool::weighted(0.15),
+        proptest::bool::weighted(0.3),
+    )
+        .prop_map(|(city, what, on, follows, corrects, by_other, same_as)| Made {
+            city,
+            what,
+            on,
+            follows,
+            corrects,
+            by_other,
+            same_as,
+        })
+}
+
+/// A world of what was made, under terms drawn at random.
+fn world() -> impl Strategy<Value = World> {
+    let terms = (0..30_u32, 0..40_u32, 0..6_u32, 1..12_u32, any::<bool>(), 60..400_i64);
+    (proptest::collection::vec(made(), 1..14), terms).prop_map(|(all, (overlap, s4, c1, limit, freeze, ends))| {
+        let mut world = World::new();
+        let agreement = &mut world.agreement;
+        agreement.valid_to = agreement.valid_from.saturating_add(ends.days());
+        let terms = &mut agreement.terms;
+        terms.overlap_days = overlap;
+        terms.grace_days = [("S4".to_owned(), s4), ("C1".to_owned(), c1)].into();
+        let notified = deadline((Role::Sending, Step::Notified), (Role::Receiving, Step::Requested), limit);
+        let joined = deadline((Role::Receiving, Step::Joined), (Role::Sending, Step::BureauReleased), limit);
+        terms.deadlines.extend([notified, joined]);
+        if freeze {
+            terms.existing_cases = ExistingCases::Freeze;
+        }
+        all.into_iter().for_each(|made| make(&mut world, made));
+        world
+    })
+}
+
+fn make(world: &mut World, made: Made) {
+    let city = *made.city.get(&[KUNMING, CHENGDU, DALI]);
+    let on = day(1, 1).saturating_add(i64::from(made.on).days());
+    let own: Vec<RecordId> = world.facts.iter().filter(|f| f.origin == origin(city)).map(|f| f.id).collect();
+    let pick = |index: Option<Index>| index.filter(|_| !own.is_empty()).map(|index| *index.get(&own));
+    let mut entry = match made.what {
+        What::Status { event, status: after, stage, transfer } => {
+            let entry = status(on, event, after).at(stage);
+            if transfer { entry.by_transfer() } else { entry }
+        }
+        What::Step { role, step: taken, waits, astray } => {
+            let entry = step(role, taken, on);
+            let entry = if waits { entry.waits() } else { entry };
+            if astray { entry.sides(|from, _| from.institution = Some("local:1".to_owned())) } else { entry }
+        }
+        What::Withdrawal => match own.last() {
+            Some(last) => withdraws(*last, on),
+            None => enters(on),
+        },
+    };
+    if made.by_other {
+        entry = entry.of_person(OTHER);
+    }
+    if made.same_as {
+        entry = entry.same_as(if made.by_other { PUPIL } else { OTHER });
+    }
+    if let Some(id) = pick(made.follows) {
+        entry = entry.follows(id);
+    }
+    if let Some(id) = pick(made.corrects) {
+        entry = entry.corrects(id);
+    }
+    world.add(city, entry);
+}
+
+fn keys() -> [Key; 3] {
+    [pupil(), Key::new(KeyType::Subject, OTHER), transfer()]
+}
+
+fn shuffled() -> impl Strategy<Value = (World, Vec<Fact>)> {
+    world().prop_flat_map(|world| {
+        let facts = Just(world.facts.clone()).prop_shuffle();
+        (Just(world), facts)
+    })
+}
+
+fn filed(world: &World, key: &Key, facts: &[Fact]) -> Vec<Fact> {
+    let filed = world.under(key);
+    facts.iter().filter(|fact| filed.contains(fact)).cloned().collect()
+}
+
+fn in_the_year(day: u16) -> Date {
+    jiff::civil::date(2026, 1, 1).saturating_add(i64::from(day).days())
+}
+
+fn sound(evaluation: &Evaluation) -> bool {
+    let ids: Vec<_> = evaluation.findings.iter().map(|finding| finding.id).collect();
+    let kept = |finding: &Finding| {
+        Finding::from_json(&finding.to_json()).as_ref() == Some(finding)
+            && finding.evidence.is_sorted()
+            && finding.members.is_sorted()
+            && !finding.evidence.is_empty()
+    };
+    ids.windows(2).all(|pair| pair[0] < pair[1]) && evaluation.findings.iter().all(kept)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_order_of_arrival_does_not_matter((world, facts) in shuffled(), as_of in 0..500_u16) {
+        let as_of = in_the_year(as_of);
+        for key in keys() {
+            let expected = world.reconcile(&key, as_of);
+            prop_assert!(sound(&expected));
+            let mut again = filed(&world, &key, &facts);
+            prop_assert_eq!(&world.reconcile_facts(&key, as_of, &again), &expected);
+            again.extend_from_within(..);
+            prop_assert_eq!(&world.reconcile_facts(&key, as_of, &again), &expected, "a fact twice is one fact");
+        }
+    }
+
+    #[test]
+    fn until_next_nothing_changes(world in world(), as_of in 0..500_u16) {
+        let as_of = in_the_year(as_of);
+        for key in keys() {
+            let now = world.reconcile(&key, as_of);
+            prop_assert!(now.next.is_none_or(|next| next > as_of));
+            let until = now.next.unwrap_or(as_of.saturating_add(700.days())).min(as_of.saturating_add(700.days()));
+            let mut day = as_of;
+            let facts = world.under(&key);
+            while day < until {
+                let then = world.reconcile_facts(&key, day, &facts);
+                prop_assert_eq!((&then.findings, then.matched), (&now.findings, now.matched), "on {}", day);
+                prop_assert!(then.next.is_none_or(|next| now.next <= Some(next)), "on {}", day);
+                // Every day at first, then one in eleven (no multiple of a week), and the last one.
+                let stride = if day < as_of.saturating_add(40.days()) { 1 } else { 11 };
+                let last = until.yesterday().unwrap();
+                day = if day == last { until } else { day.saturating_add(i64::from(stride).days()).min(last) };
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_drawn_fires_every_rule() {
+    use proptest::strategy::ValueTree;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..400 {
+        let world = world().new_tree(&mut runner).unwrap().current();
+        for key in keys() {
+            seen.extend(world.reconcile(&key, in_the_year(200)).findings.iter().map(|finding| finding.rule));
+        }
+    }
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), super::finding::Rule::ALL);
+}

@@ -1,0 +1,98 @@
+//! The rules, by family, each a small function over the prepared case of one key.
+mod agreement;
+mod connection;
+mod status;
+
+use super::case::Case;
+use super::finding::{Evidence, Finding, Owner, Rule, Severity, finding_id};
+use super::halves::connections;
+use super::key::KeyType;
+use super::{Context, Fact};
+use hefu_schemas::text::Text;
+use jiff::civil::Date;
+use std::cmp::Reverse;
+
+/// Applies all rules. Gives the findings sorted by id, each once, and the earliest later date on which time alone may
+/// change them.
+pub(super) fn evaluate(context: &Context<'_>, case: &Case<'_>) -> (Vec<Finding>, Option<Date>) {
+    let mut report = Report { context, findings: Vec::new(), next: None };
+    let connections = connections(context, case);
+    match case.key.key_type() {
+        KeyType::Subject => {
+            let spells = status::spells(context, case);
+            status::enrolled_twice(case, &spells, &connections, &mut report);
+            status::illegal_transition(case, &mut report);
+            status::nowhere(case, &spells, &connections, &mut report);
+        }
+        KeyType::Connection => {
+            for connection in connections.values() {
+                connection::late(case, connection, &mut report);
+                connection::disagree(connection, &mut report);
+            }
+        }
+    }
+    agreement::not_covered(case, &mut report);
+    report.close()
+}
+
+/// What the rules of one evaluation have found.
+struct Report<'c> {
+    context: &'c Context<'c>,
+    findings: Vec<Finding>,
+    next: Option<Date>,
+}
+
+/// A finding before it has its id.
+struct Draft<'a> {
+    rule: Rule,
+    severity: Severity,
+    about: &'a str,
+    /// The entries that it rests on. They make its id: a rule names those that stay the same while the matter does.
+    rests_on: &'a [&'a Fact],
+    members: Vec<String>,
+    owner: Owner,
+    due_on: Option<Date>,
+    text: Text,
+}
+
+impl Report<'_> {
+    /// Whether the date of the evaluation has come to a day. If not, the case is to be looked at again then. Rules ask
+    /// for time through this alone, so that none can forget the second part.
+    fn has_come(&mut self, day: Date) -> bool {
+        let come = self.context.as_of >= day;
+        if !come {
+            self.next = Some(self.next.map_or(day, |next| next.min(day)));
+        }
+        come
+    }
+
+    fn push(&mut self, draft: Draft<'_>) {
+        let evidence = |fact: &&Fact| Evidence { origin: fact.origin.clone(), index: fact.index, record: fact.id };
+        let mut evidence: Vec<Evidence> = draft.rests_on.iter().map(evidence).collect();
+        evidence.sort_unstable();
+        evidence.dedup();
+        let mut members = draft.members;
+        members.sort_unstable();
+        self.findings.push(Finding {
+            id: finding_id(draft.rule, self.context.standing.agreement.id, draft.about, &evidence),
+            rule: draft.rule,
+            severity: draft.severity,
+            about: draft.about.to_owned(),
+            evidence,
+            members,
+            owner: draft.owner,
+            due_on: draft.due_on,
+            text: draft.text,
+        });
+    }
+
+    /// Chains that part give a finding once for each branch: the gravest, earliest due counts.
+    fn close(mut self) -> (Vec<Finding>, Option<Date>) {
+        self.findings.sort_by(|a, b| {
+            let order = |f: &Finding| (f.id, Reverse(f.severity), f.due_on);
+            (order(a), &a.owner).cmp(&(order(b), &b.owner))
+        });
+        self.findings.dedup_by(|later, earlier| later.id == earlier.id);
+        (self.findings, self.next)
+    }
+}

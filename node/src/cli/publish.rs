@@ -1,0 +1,137 @@
+//! `hefu publish`.
+
+use super::control::{Control, encoded, with};
+use super::{Globals, output};
+use crate::problem::{Code, Outcome, Problem};
+use futures_util::StreamExt;
+use reqwest::{Body, Method};
+use serde_json::Value;
+use std::path::PathBuf;
+use tokio::io::AsyncReadExt;
+
+/// Bytes read of a file at a time.
+const READ_LEN: usize = 256 * 1024;
+
+const EXAMPLE: &str = "\
+Example:
+  hefu --dir km publish september.ndjson > receipts.ndjson
+
+Each line is one draft {\"draftId\": …, \"record\": {…}}. All of them are validated and signed before the first one is
+appended: one bad line, and nothing is published. Publishing the same file again is harmless: a draft id that was
+published gives its first receipt again. Receipts {draftId, id, index, leafHash, size} go to stdout in input order.";
+
+/// Publish drafts: validated and signed as a whole, then appended to the log.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
+pub(super) struct Publish {
+    /// NDJSON file of drafts, or - for standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Publish in spite of contradictions with earlier records or the agreement's dates: for migrations. The reason is kept in the audit
+    #[arg(long, value_name = "REASON")]
+    despite_findings: Option<String>,
+    /// Only check
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Publish {
+    pub(super) async fn run(self, globals: &Globals) -> Outcome<u8> {
+        let (body, len) = self.body().await?;
+        let bar = output::progress(globals, len, "读取与校验", "reading and checking");
+        let counted = bar.clone();
+        let body = body.inspect(move |chunk| {
+            if let Ok(chunk) = chunk {
+                counted.inc(u64::try_from(chunk.len()).unwrap_or(0));
+            }
+        });
+        let mut path = format!("/v1/records?dry-run={}", self.dry_run);
+        if let Some(reason) = &self.despite_findings {
+            path.push_str(&format!("&despite-findings={}", encoded(reason)));
+        }
+        with(globals, async |control| self.send(globals, control, &path, Body::wrap_stream(body), bar).await).await
+    }
+
+    async fn body(
+        &self,
+    ) -> Outcome<(impl futures_util::Stream<Item = std::io::Result<bytes::Bytes>> + Send + 'static, Option<u64>)> {
+        let refused = |error: std::io::Error| Problem::new(Code::Input, format!("{}: {error}", self.file.display()));
+        let (reader, len): (Box<dyn tokio::io::AsyncRead + Send + Unpin>, _) = if self.file.as_os_str() == "-" {
+            (Box::new(tokio::io::stdin()), None)
+        } else {
+            let file = tokio::fs::File::open(&self.file).await.map_err(refused)?;
+            let metadata = file.metadata().await.map_err(refused)?;
+            if metadata.is_dir() {
+                return Err(refused(std::io::ErrorKind::IsADirectory.into()));
+            }
+            (Box::new(file), Some(metadata.len()))
+        };
+        let stream = futures_util::stream::unfold(reader, |mut reader| async move {
+            let mut buffer = bytes::BytesMut::with_capacity(READ_LEN);
+            match reader.read_buf(&mut buffer).await {
+                Ok(0) => None,
+                Ok(_) => Some((Ok(buffer.freeze()), reader)),
+                Err(error) => Some((Err(error), reader)),
+            }
+        });
+        Ok((stream, len))
+    }
+
+    async fn send(
+        &self,
+        globals: &Globals,
+        control: &Control,
+        path: &str,
+        body: Body,
+        bar: indicatif::ProgressBar,
+    ) -> Outcome<u8> {
+        let response = control.send(control.request(Method::POST, path).body(body)).await;
+        bar.finish_and_clear();
+        let response = response?;
+        if self.dry_run {
+            let answer: Value = response.json().await.map_err(|error| Problem::new(Code::Internal, error))?;
+            let drafts = answer.get("drafts").and_then(Value::as_u64).unwrap_or(0);
+            output::words(
+                globals,
+                format!("{drafts} 条草稿均可发布（未发布）。"),
+                format!("{drafts} draft(s) are good (nothing was published)."),
+            );
+            if globals.json {
+                output::json(&answer);
+            }
+            return Ok(0);
+        }
+        let bar = output::progress(globals, None, "发布", "publishing");
+        let (mut published, mut rest) = (0_u64, Vec::new());
+        let mut stream = response.bytes_stream();
+        while let Some(chunk) = stream.next().await {
+            rest.extend_from_slice(&chunk.map_err(|error| {
+                Problem::new(
+                    Code::Unavailable,
+                    format!("the node went away after {published} receipt(s), publish the same file again: {error}"),
+                )
+            })?);
+            let Some(end) = rest.iter().rposition(|byte| *byte == b'\n') else { continue };
+            let lines: Vec<u8> = rest.drain(..=end).collect();
+            for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                receipt(line)?;
+                published += 1;
+            }
+            bar.set_position(published);
+        }
+        bar.finish_and_clear();
+        output::words(globals, format!("已发布 {published} 条记录。"), format!("{published} record(s) published."));
+        Ok(0)
+    }
+}
+
+/// Prints a receipt; a problem in the middle of the stream ends the command.
+fn receipt(line: &[u8]) -> Outcome<()> {
+    if line.starts_with(b"{\"problem\"") {
+        let value: Value = serde_json::from_slice(line).map_err(|error| Problem::new(Code::Internal, error))?;
+        let problem = value.get("problem").and_then(Problem::from_json);
+        return Err(problem.unwrap_or_else(|| Problem::new(Code::Internal, "publishing broke off")));
+    }
+    output::data(String::from_utf8_lossy(line));
+    Ok(())
+}

@@ -1,0 +1,298 @@
+//! Requests to peers (protocol §6): TLS 1.3, HTTP/1.1, no redirects, limits on size and time, no private addresses
+//! unless configured. Signs what must be signed.
+
+use crate::clock::{Clock, random};
+use crate::keys::Keys;
+use crate::problem::{Code, Outcome, Problem};
+use bytes::Bytes;
+use hefu_federation::key::KeyId;
+use hefu_federation::request::{self, Parts};
+use hefu_schemas::id::{Did, Origin};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use rustls::RootCertStore;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Time to connect.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for one answer, body included.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// Time without a byte after which a drip is cut off.
+const READ_TIMEOUT: Duration = Duration::from_secs(20);
+/// Time for an answer that the peer has to compute first: a tally, for which it may have to pull and reconcile.
+const COMPUTED_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// Who a client speaks for.
+pub struct Identity {
+    /// Our DID.
+    pub did: Did,
+    /// Our keys: requests are signed with the request key.
+    pub keys: Arc<Keys>,
+    /// Time of signing.
+    pub clock: Arc<Clock>,
+}
+
+/// A client for one peer.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    allow_private: bool,
+    identity: Arc<Identity>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Client({})", self.base)
+    }
+}
+
+impl Client {
+    /// A client for a peer's origin; `ca_pem` adds roots for its certificate.
+    ///
+    /// # Errors
+    /// The certificates do not read.
+    pub fn new(identity: Arc<Identity>, origin: &Origin, ca_pem: Option<&str>, allow_private: bool) -> Outcome<Self> {
+        Self::with_timeouts(identity, origin, ca_pem, allow_private, (READ_TIMEOUT, ANSWER_TIMEOUT))
+    }
+
+    /// A client that waits for answers which the peer has to compute first.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn patient(
+        identity: Arc<Identity>,
+        origin: &Origin,
+        ca_pem: Option<&str>,
+        allow_private: bool,
+    ) -> Outcome<Self> {
+        Self::with_timeouts(identity, origin, ca_pem, allow_private, (COMPUTED_TIMEOUT, COMPUTED_TIMEOUT))
+    }
+
+    fn with_timeouts(
+        identity: Arc<Identity>,
+        origin: &Origin,
+        ca_pem: Option<&str>,
+        allow_private: bool,
+        (read, answer): (Duration, Duration),
+    ) -> Outcome<Self> {
+        let mut builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls(ca_pem)?)
+            .http1_only()
+            .https_only(true)
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .no_proxy()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(read)
+            .timeout(answer)
+            .user_agent(concat!("hefu/", env!("CARGO_PKG_VERSION")));
+        if !allow_private {
+            builder = builder.dns_resolver(Arc::new(PublicAddresses));
+        }
+        let http = builder.build().map_err(|error| Problem::new(Code::Configuration, describe(&error)))?;
+        Ok(Self { http, base: origin.url(), allow_private, identity })
+    }
+
+    /// Fetches a public resource of at most `limit` bytes; `None` when the peer has none.
+    ///
+    /// # Errors
+    /// The peer cannot be reached, answers with an error, or sends too much.
+    pub async fn fetch(&self, path: &str, limit: usize) -> Outcome<Option<Bytes>> {
+        let url = format!("{}/{path}", self.base);
+        self.send(self.http.get(&url), &url, limit).await
+    }
+
+    /// Fetches with a signed request.
+    ///
+    /// # Errors
+    /// As [`Self::fetch`].
+    pub async fn fetch_signed(&self, path: &str, limit: usize) -> Outcome<Option<Bytes>> {
+        let url = format!("{}/{path}", self.base);
+        let headers = self.signature("GET", &url, &[])?;
+        self.send(self.http.get(&url).headers(headers), &url, limit).await
+    }
+
+    /// Posts a JSON body with a signed request.
+    ///
+    /// # Errors
+    /// As [`Self::fetch`].
+    pub async fn post_signed(&self, path: &str, body: Vec<u8>, limit: usize) -> Outcome<Option<Bytes>> {
+        let url = format!("{}/{path}", self.base);
+        let mut headers = self.signature("POST", &url, &body)?;
+        headers.insert("content-type", HeaderValue::from_static("application/json"));
+        self.send(self.http.post(&url).headers(headers).body(body), &url, limit).await
+    }
+
+    fn signature(&self, method: &str, url: &str, body: &[u8]) -> Outcome<HeaderMap> {
+        let identity = &self.identity;
+        let key_id: KeyId = identity.keys.request_id(&identity.did);
+        let parts = Parts { method, target_uri: url, body };
+        let signed = request::sign(parts, &key_id, &identity.keys.request, identity.clock.now_s(), &random());
+        let mut headers = HeaderMap::new();
+        let named = [
+            ("content-digest", signed.content_digest),
+            ("signature-input", Some(signed.signature_input)),
+            ("signature", Some(signed.signature)),
+        ];
+        for (name, value) in named {
+            if let Some(value) = value {
+                let value = HeaderValue::from_str(&value).map_err(|error| Problem::new(Code::Internal, error))?;
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        }
+        Ok(headers)
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder, url: &str, limit: usize) -> Outcome<Option<Bytes>> {
+        self.check_literal_address()?;
+        let unavailable =
+            |error: reqwest::Error| Problem::new(Code::PeerUnavailable, format!("{url}: {}", describe(&error)));
+        let mut response = request.send().await.map_err(unavailable)?;
+        let status = response.status();
+        if status == reqwest::StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        if response.content_length().is_some_and(|len| len > u64::try_from(limit).unwrap_or(u64::MAX)) {
+            return Err(Problem::new(
+                Code::PeerMisbehaved,
+                format!("{url}: the answer is over the limit of {limit} bytes"),
+            ));
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(unavailable)? {
+            if body.len() + chunk.len() > limit {
+                return Err(Problem::new(
+                    Code::PeerMisbehaved,
+                    format!("{url}: the answer is over the limit of {limit} bytes"),
+                ));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        if status.is_success() {
+            return Ok(Some(body.into()));
+        }
+        let answered = serde_json::from_slice(&body).ok().and_then(|body| Problem::from_json(&body));
+        let why = answered.as_ref().map_or_else(|| status.to_string(), |problem| format!("{status} {problem}"));
+        Err(Problem::new(Code::PeerUnavailable, format!("{url}: {why}"))
+            .with("peerCode", answered.map_or(serde_json::Value::Null, |problem| problem.code.as_str().into())))
+    }
+
+    /// A name is checked when it is resolved; an address written into the URL never is.
+    fn check_literal_address(&self) -> Outcome<()> {
+        let authority = self.base.trim_start_matches("https://").split('/').next().unwrap_or_default();
+        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+        match host.parse::<IpAddr>() {
+            Ok(address) if !self.allow_private && is_private(address) => {
+                Err(Problem::new(Code::PeerUnavailable, "private address: set allow_private_addresses to allow it"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn describe(error: &reqwest::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        text = inner.to_string();
+        source = inner.source();
+    }
+    text
+}
+
+/// Roots of the system, and the given ones.
+fn tls(ca_pem: Option<&str>) -> Outcome<rustls::ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if let Some(pem) = ca_pem {
+        let unusable =
+            |error: &dyn std::fmt::Display| Problem::new(Code::Configuration, format!("CA certificate: {error}"));
+        for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+            roots.add(certificate.map_err(|error| unusable(&error))?).map_err(|error| unusable(&error))?;
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(|error| Problem::new(Code::Internal, error))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// Resolves names to public addresses only: a peer's name must not lead into our own network.
+#[derive(Debug)]
+struct PublicAddresses;
+
+impl Resolve for PublicAddresses {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let public: Vec<SocketAddr> = found.filter(|address| !is_private(address.ip())).collect();
+            if public.is_empty() {
+                return Err("private address: set allow_private_addresses to allow it".into());
+            }
+            Ok::<Addrs, Box<dyn std::error::Error + Send + Sync>>(Box::new(public.into_iter()))
+        })
+    }
+}
+
+/// Loopback, private, link-local, unspecified, multicast, shared and documentation ranges.
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            v4.is_private()
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_unspecified()
+                || v4.is_multicast()
+                || v4.is_broadcast()
+                || v4.is_documentation()
+                || a == 0
+                || (a == 100 && (64..128).contains(&b))
+        }
+        IpAddr::V6(v6) => {
+            let [first, ..] = v6.segments();
+            v6.to_ipv4_mapped().is_some_and(|v4| is_private(IpAddr::V4(v4)))
+                || v6.is_loopback()
+                || v6.is_unspecified()
+                || v6.is_multicast()
+                || (first & 0xfe00) == 0xfc00
+                || (first & 0xffc0) == 0xfe80
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_our_own_network_are_private() {
+        for private in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "192.168.0.1",
+            "172.16.0.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "::1",
+            "fe80::1",
+            "fd00::1",
+            "::ffff:127.0.0.1",
+        ] {
+            assert!(is_private(private.parse().unwrap()), "{private}");
+        }
+        for public in ["1.1.1.1", "2606:4700::1111", "172.32.0.1"] {
+            assert!(!is_private(public.parse().unwrap()), "{public}");
+        }
+    }
+}

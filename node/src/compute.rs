@@ -1,0 +1,19 @@
+//! Work for the processor, off the async threads: one rayon pool for the whole process.
+
+use tokio::sync::oneshot;
+
+/// Records of one rayon job: long enough to hide the hand-over, short enough to spread over the cores.
+pub const JOB_LEN: usize = 128;
+
+/// Runs a function on the pool and waits for it without blocking an async thread.
+///
+/// # Panics
+/// When the function panics.
+pub async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, receiver) = oneshot::channel();
+    rayon::spawn(move || {
+        // The receiver is gone only when its future was dropped: the result is then not wanted.
+        let _ = sender.send(work());
+    });
+    receiver.await.expect("the job sends its result unless it panics")
+}

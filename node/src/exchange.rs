@@ -1,0 +1,209 @@
+//! Exchange of agreements between nodes (protocol §7): documents, detached proofs and sealed linkages of the agreements in
+//! which both are named; and the acts that follow from them.
+
+use crate::Node;
+use crate::client::Client;
+use crate::problem::{Code, Outcome, Problem};
+use crate::registry::Known;
+use crate::sequencer::NewAct;
+use crate::store::OriginRow;
+use hefu_federation::entry::Act;
+use hefu_federation::key::Role;
+use hefu_federation::linkage::{Linkage, SealedLinkage};
+use hefu_federation::proof::verify_detached;
+use hefu_federation::trust::KeyRing;
+use hefu_schemas::agreement::Agreement;
+use hefu_schemas::id::{Did, Digest, Origin};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::sync::Arc;
+
+/// Longest list of offers, bytes.
+const MAX_OFFERS_LEN: usize = 8 * 1024 * 1024;
+/// Most agreements of one list.
+pub const MAX_OFFERS: usize = 64;
+
+/// One agreement as a node serves it to a party.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Offer {
+    /// The canonical document.
+    pub document: Box<RawValue>,
+    /// Proofs that the serving node has verified, by origin.
+    pub proofs: Vec<OfferedProof>,
+    /// The linkage, sealed for the requester; by the initiator only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub linkage: Option<SealedLinkage>,
+}
+
+/// One detached proof.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OfferedProof {
+    /// Whose.
+    pub party: String,
+    /// The proof object.
+    pub proof: Box<RawValue>,
+}
+
+/// What we serve to a peer: the agreements that name it, with the proofs verified so far.
+///
+/// # Errors
+/// The store fails.
+pub async fn offers(node: &Node, to: &Did) -> Outcome<Vec<Offer>> {
+    let damaged = || Problem::new(Code::Damaged, "agreement document");
+    let raw = |bytes: &[u8]| -> Outcome<Box<RawValue>> {
+        let text = String::from_utf8(bytes.to_vec()).map_err(|_| damaged())?;
+        RawValue::from_string(text).map_err(|_| damaged())
+    };
+    let mut offers = Vec::new();
+    for known in node.registry.snapshot().iter() {
+        if !known.document.parties.iter().any(|party| party.did == *to) || offers.len() == MAX_OFFERS {
+            continue;
+        }
+        let sealed = node.store.sealed(known.no, known.document.terms.linkage_epoch, to).await?;
+        let mut proofs = Vec::new();
+        for (party, proof) in &known.proofs {
+            proofs.push(OfferedProof { party: party.to_string(), proof: raw(proof)? });
+        }
+        let linkage = sealed.and_then(|sealed| serde_json::from_slice(&sealed).ok());
+        offers.push(Offer { document: raw(known.document.bytes())?, proofs, linkage });
+    }
+    Ok(offers)
+}
+
+/// Fetches a peer's offers, keeps what verifies, and opens what all parties have signed.
+///
+/// # Errors
+/// The peer cannot be reached or sends malformed offers.
+pub async fn agreements(node: &Arc<Node>, peer: &OriginRow, ring: &KeyRing, client: &Client) -> Outcome<()> {
+    let answer = match client.fetch_signed("v1/agreements", MAX_OFFERS_LEN).await {
+        // A peer that does not follow us yet cannot know our key: its log is public all the same.
+        Err(problem)
+            if problem.extra.get("peerCode").and_then(|code| code.as_str()) == Some(Code::Unauthenticated.as_str()) =>
+        {
+            tracing::info!(origin = %peer.origin, "the peer does not accept our requests yet: it must add this node as a peer");
+            return Ok(());
+        }
+        other => other?,
+    };
+    let misbehaved = |why: String| Problem::new(Code::PeerMisbehaved, format!("{}: {why}", peer.origin));
+    let answer = answer.ok_or_else(|| misbehaved("v1/agreements is missing".to_owned()))?;
+    let offers: Vec<Offer> =
+        serde_json::from_slice(&answer).map_err(|error| misbehaved(format!("agreements: {error}")))?;
+    let mut changed = false;
+    for offer in offers.iter().take(MAX_OFFERS) {
+        match accept(node, peer, ring, offer).await {
+            Ok(new) => changed |= new,
+            // One bad offer does not hide the others.
+            Err(problem) => {
+                tracing::warn!(origin = %peer.origin, detail = %problem.detail, "an offered agreement was refused")
+            }
+        }
+    }
+    if changed {
+        node.registry.reload(node.store.as_ref()).await?;
+    }
+    advance(node).await
+}
+
+/// Verifies and stores one offer; whether anything is new.
+async fn accept(node: &Arc<Node>, peer: &OriginRow, ring: &KeyRing, offer: &Offer) -> Outcome<bool> {
+    let refused = |why: &dyn std::fmt::Display| Problem::new(Code::InvalidAgreement, why);
+    let document = Agreement::read(offer.document.get().as_bytes()).map_err(|error| refused(&error))?;
+    let names = |origin: &Origin| document.party(origin).is_some();
+    if !names(&node.origin) || !names(&peer.origin) {
+        return Err(refused(&"it does not name both of us"));
+    }
+    for party in &document.parties {
+        let known = node.store.origins().await?.into_iter().find(|row| row.origin == party.origin);
+        if known.is_some_and(|row| Digest(row.fingerprint.0) != party.fingerprint) {
+            return Err(refused(&format!(
+                "the fingerprint of {} differs from the one that was compared",
+                party.origin
+            )));
+        }
+    }
+    let held = node.registry.by_digest(&document.digest);
+    let has_linkage = held.as_ref().is_some_and(|known| known.linkage.is_some());
+    let sealed = offer.linkage.as_ref().filter(|_| !has_linkage);
+    let linkage = sealed.map(|sealed| open_linkage(node, &document, sealed)).transpose()?;
+    let mut proofs = Vec::new();
+    for offered in &offer.proofs {
+        proofs.extend(verify_proof(node, peer, ring, &document, held.as_deref(), offered).await?);
+    }
+    // A document that nobody has signed must not take the place of the one that is signed later.
+    if held.is_none() && proofs.is_empty() {
+        return Err(refused(&"no party that this node follows has signed it"));
+    }
+    // From here on everything is verified; a crash between two of these is mended by the next round.
+    let (id, version, now) = (document.id, document.version, node.clock.now_ms());
+    let no = node.store.add_document(id, version, &document.digest, document.bytes(), now).await?;
+    if let Some(linkage) = &linkage {
+        node.store.add_linkage(no, linkage.epoch(), &linkage.expose()).await?;
+    }
+    for (party, proof) in &proofs {
+        node.store.add_proof(&document.digest, party, proof).await?;
+    }
+    Ok(held.is_none() || linkage.is_some() || !proofs.is_empty())
+}
+
+fn open_linkage(node: &Node, document: &Agreement, sealed: &SealedLinkage) -> Outcome<Linkage> {
+    let terms = &document.terms;
+    let (epoch, commitment) = (terms.linkage_epoch, &terms.linkage_commitment);
+    Linkage::open(sealed, document.id, epoch, &node.did, &node.keys.seal, commitment)
+        .map_err(|error| Problem::new(Code::InvalidAgreement, error))
+}
+
+/// A proof counts when it verifies under the party's record key; of a party that we do not follow it cannot be verified yet.
+/// `None` too when there is nothing new in it.
+async fn verify_proof(
+    node: &Arc<Node>,
+    peer: &OriginRow,
+    ring: &KeyRing,
+    document: &Agreement,
+    held: Option<&Known>,
+    offered: &OfferedProof,
+) -> Outcome<Option<(Origin, Vec<u8>)>> {
+    let refused = |why: &dyn std::fmt::Display| {
+        Problem::new(Code::InvalidAgreement, format!("proof of {}: {why}", offered.party))
+    };
+    let origin = Origin::parse(&offered.party).map_err(|error| refused(&error))?;
+    let already = held.is_some_and(|known| known.proofs.iter().any(|(party, _)| *party == origin));
+    let Some(party) = document.party(&origin) else { return Err(refused(&"not a party")) };
+    if already || origin == node.origin {
+        return Ok(None);
+    }
+    let ring = if origin == peer.origin {
+        ring.clone()
+    } else {
+        let rows = node.store.origins().await?;
+        let Some(row) = rows.iter().find(|row| row.origin == origin) else { return Ok(None) };
+        if node.store.head(row.no).await?.size == 0 {
+            return Ok(None);
+        }
+        crate::node::ring_of(node.store.as_ref(), row).await?
+    };
+    let proof = offered.proof.get().as_bytes();
+    verify_detached(document.bytes(), proof, party.did.as_str(), |key_id| {
+        ring.keys()
+            .find(|(role, key, _)| *role == Role::Record && key.multikey() == key_id.multikey)
+            .map(|(_, key, _)| key.clone())
+    })
+    .map_err(|error| refused(&error))?;
+    Ok(Some((origin, proof.to_vec())))
+}
+
+/// Appends `open` to the own log for every agreement that all parties have signed.
+///
+/// # Errors
+/// The sequencer does not sign; the store fails.
+pub async fn advance(node: &Arc<Node>) -> Outcome<()> {
+    for known in node.registry.snapshot().iter() {
+        if known.linkage.is_some() && known.standing().may_open(&node.origin) {
+            node.sequencer.append_act(NewAct { digest: known.document.digest, act: Act::Open }).await?;
+            node.registry.reload(node.store.as_ref()).await?;
+        }
+    }
+    Ok(())
+}

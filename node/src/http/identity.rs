@@ -1,0 +1,75 @@
+//! Who the node is and how it is: DID document, well-known document, schemas and contexts, health.
+
+use crate::Node;
+use crate::problem::{Code, Outcome, Problem};
+use crate::store::OWN;
+use actix_web::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL};
+use actix_web::{HttpRequest, HttpResponse, web};
+use hefu_schemas::released::released;
+use serde_json::json;
+
+/// Routes at the root of the host: host-level `did:web` and the well-known document.
+pub(super) fn well_known(config: &mut web::ServiceConfig) {
+    config
+        .service(web::resource("/.well-known/did.json").route(web::get().to(did_document)))
+        .service(web::resource("/.well-known/hefu").route(web::get().to(hefu)));
+}
+
+/// Routes below the origin.
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(web::resource("/health/live").route(web::get().to(live)))
+        .service(web::resource("/health/ready").route(web::get().to(ready)))
+        .service(web::resource("/schemas/{path:.*}").route(web::get().to(file)))
+        .service(web::resource("/contexts/{path:.*}").route(web::get().to(file)));
+}
+
+async fn did_document(node: web::Data<Node>) -> HttpResponse {
+    public(&node.ring.did_document().to_string(), "application/did+json")
+}
+
+/// `{protocol, origin, did, url, fingerprint, logKey, witnessKey}`.
+async fn hefu(node: web::Data<Node>) -> HttpResponse {
+    let body = json!({
+        "protocol": 1,
+        "origin": node.origin.as_str(),
+        "did": node.did.as_str(),
+        "url": node.config.base_url(),
+        "fingerprint": hefu_schemas::id::Digest(node.ring.fingerprint().0).to_string(),
+        "logKey": node.keys.log.public().multikey(),
+        "witnessKey": node.keys.witness.public().multikey(),
+    });
+    public(&body.to_string(), "application/json")
+}
+
+async fn file(node: web::Data<Node>, request: HttpRequest) -> Outcome<HttpResponse> {
+    let prefix = node.origin.as_str().split_once('/').map_or(0, |(_, path)| path.len() + 1);
+    let path = request.path().get(prefix..).unwrap_or_default();
+    let file = released().iter().find(|file| path == file.path).ok_or_else(|| Problem::new(Code::NotFound, ""))?;
+    let kind = if file.path.ends_with(".jsonld") { "application/ld+json" } else { "application/schema+json" };
+    Ok(public(file.text, kind))
+}
+
+/// The process answers.
+async fn live() -> HttpResponse {
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(json!({"status": "live"}))
+}
+
+/// The database answers and the node signs.
+async fn ready(node: web::Data<Node>) -> Outcome<HttpResponse> {
+    let head = node.store.head(OWN).await?;
+    if let Err(why) = node.sequencer.signing() {
+        return Err(Problem::new(Code::NotSigning, why));
+    }
+    Ok(HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .json(json!({"status": "ready", "size": head.size})))
+}
+
+fn public(body: &str, content_type: &str) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "max-age=300"))
+        .insert_header((ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
+        .content_type(content_type)
+        .body(body.to_owned())
+}

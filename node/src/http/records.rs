@@ -1,0 +1,138 @@
+//! Publishing over HTTP: NDJSON drafts in, NDJSON receipts out. The whole input is staged and validated before anything is
+//! published; the receipts stream as they come.
+
+use crate::Node;
+use crate::problem::{Code, Outcome, Problem};
+use crate::publish::{CHUNK, MAX_LINE_LEN, Options, Staging};
+use crate::store::DraftRow;
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::mpsc;
+
+/// Receipt batches on their way to a slow client.
+const RECEIPTS_AHEAD: usize = 4;
+
+/// Routes.
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    config.service(web::resource("/v1/records").route(web::post().to(publish)));
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Query {
+    despite_findings: Option<String>,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+async fn publish(node: web::Data<Node>, request: HttpRequest, mut payload: web::Payload) -> Outcome<HttpResponse> {
+    let query = web::Query::<Query>::from_query(request.query_string())
+        .map_err(|_| Problem::new(Code::BadRequest, "expected despite-findings=<reason> or dry-run=true"))?
+        .into_inner();
+    if query.despite_findings.as_ref().is_some_and(|reason| reason.trim().is_empty()) {
+        return Err(Problem::new(Code::BadRequest, "despite-findings: a reason is required"));
+    }
+    let node = node.into_inner();
+    if !node.sequencer.has_room() {
+        return Err(Problem::new(Code::Busy, ""));
+    }
+    let options = Options { despite_findings: query.despite_findings, dry_run: query.dry_run };
+    let mut staging = Staging::begin(&node, options)?;
+    let mut lines = Lines::default();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|error| Problem::new(Code::Input, format!("the input broke off: {error}")))?;
+        for full in lines.push(&chunk)? {
+            staging.push(full).await?;
+        }
+    }
+    if let Some(rest) = lines.finish() {
+        staging.push(rest).await?;
+    }
+    let submission = staging.finish().await?;
+    let (drafts, dry_run) = (submission.drafts, submission.dry_run);
+    if dry_run {
+        return super::json(&json!({"drafts": drafts, "published": 0}));
+    }
+    Ok(stream(submission))
+}
+
+/// Receipts as they come; a failure in the middle is the last line.
+fn stream(submission: crate::publish::Submission) -> HttpResponse {
+    let (sender, mut receiver) = mpsc::channel::<Vec<DraftRow>>(RECEIPTS_AHEAD);
+    let appending = tokio::spawn(submission.append(sender));
+    let (lines, body) = mpsc::channel::<Result<Bytes, Problem>>(RECEIPTS_AHEAD);
+    tokio::spawn(async move {
+        while let Some(rows) = receiver.recv().await {
+            // A client that has gone does not stop publishing.
+            let _ = lines.send(Ok(receipts(&rows))).await;
+        }
+        let failed = match appending.await {
+            Ok(Ok(())) => return,
+            Ok(Err(problem)) => problem,
+            Err(error) => Problem::new(Code::Internal, error),
+        };
+        let _ = lines.send(Ok(Bytes::from(format!("{}\n", json!({"problem": failed.to_json()}))))).await;
+    });
+    let body = futures_util::stream::unfold(body, |mut body| async move { body.recv().await.map(|item| (item, body)) });
+    let mut response = HttpResponse::Ok();
+    response.insert_header((CACHE_CONTROL, "no-store")).content_type("application/x-ndjson");
+    response.streaming(body)
+}
+
+fn receipts(rows: &[DraftRow]) -> Bytes {
+    let mut out = String::new();
+    for row in rows {
+        let leaf = hefu_schemas::id::Digest(row.leaf_hash.0).to_string();
+        let receipt = json!({"draftId": row.draft_id, "id": row.id.to_string(), "index": row.index, "leafHash": leaf, "size": row.size});
+        out.push_str(&receipt.to_string());
+        out.push('\n');
+    }
+    out.into()
+}
+
+/// Splits a stream into chunks of lines; blank lines are skipped.
+#[derive(Default)]
+struct Lines {
+    rest: BytesMut,
+    lines: Vec<Vec<u8>>,
+}
+
+impl Lines {
+    fn push(&mut self, bytes: &[u8]) -> Outcome<Vec<Vec<Vec<u8>>>> {
+        let mut full = Vec::new();
+        self.rest.extend_from_slice(bytes);
+        while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
+            let line = self.rest.split_to(end + 1);
+            self.take(line.strip_suffix(b"\n").unwrap_or(&line))?;
+            if self.lines.len() == CHUNK {
+                full.push(std::mem::take(&mut self.lines));
+            }
+        }
+        if self.rest.len() > MAX_LINE_LEN {
+            return Err(Problem::new(Code::TooLarge, format!("a line is longer than {MAX_LINE_LEN} bytes")));
+        }
+        Ok(full)
+    }
+
+    fn take(&mut self, line: &[u8]) -> Outcome<()> {
+        if line.len() > MAX_LINE_LEN {
+            return Err(Problem::new(Code::TooLarge, format!("a line is longer than {MAX_LINE_LEN} bytes")));
+        }
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if !line.is_empty() {
+            self.lines.push(line.to_vec());
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Option<Vec<Vec<u8>>> {
+        let rest = std::mem::take(&mut self.rest);
+        // What is too long was refused while it came.
+        let _ = self.take(&rest);
+        (!self.lines.is_empty()).then_some(self.lines)
+    }
+}

@@ -1,0 +1,283 @@
+//! The node: its wired parts. Opening it takes the folder's lock, so there is one process for one folder.
+
+use crate::client::{Client, Identity};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::folder::{Folder, write_new};
+use crate::guard;
+use crate::keys::{self, Keys};
+use crate::problem::{Code, Outcome, Problem};
+use crate::registry::Registry;
+use crate::sequencer::{self, Parts, Sequencer};
+use crate::store::sqlite::Sqlite;
+use crate::store::{OWN, OriginNo, OriginRow, SEQUENCER, Store};
+use hefu_federation::append::{self, Head};
+use hefu_federation::entry::Body;
+use hefu_federation::tree::Hash;
+use hefu_federation::trust::KeyRing;
+use hefu_schemas::id::{Did, Origin};
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::Path;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+use tokio::sync::Notify;
+
+/// A running node.
+pub struct Node {
+    /// Settings.
+    pub config: Config,
+    /// Folder.
+    pub folder: Folder,
+    /// Own origin.
+    pub origin: Origin,
+    /// Own DID.
+    pub did: Did,
+    /// Own keys.
+    pub keys: Arc<Keys>,
+    /// Own public keys by index.
+    pub ring: KeyRing,
+    /// Database.
+    pub store: Arc<dyn Store>,
+    /// Time.
+    pub clock: Arc<Clock>,
+    /// Agreements.
+    pub registry: Registry,
+    /// Writer of the own log.
+    pub sequencer: Sequencer,
+    /// No peer could say what it has seen of our log when this process started.
+    pub unguarded: bool,
+    /// Rung when keys wait to be evaluated.
+    pub reconcile_bell: Notify,
+    /// Rung when a pull should not wait for its interval.
+    pub pull_bell: Notify,
+    /// Rung when peers are to be told of something new.
+    pub hint_bell: Notify,
+    /// What was pulled since the start, for figures.
+    pub pulled: PullTotals,
+    /// One reconciliation at a time.
+    pub reconciling: tokio::sync::Mutex<()>,
+    /// One pull of a peer at a time.
+    pub pulling: Mutex<HashMap<OriginNo, Arc<tokio::sync::Mutex<()>>>>,
+    identity: Arc<Identity>,
+    /// Held as long as the node lives.
+    _lock: File,
+}
+
+/// Records that were pulled and the time that the rounds which brought them took.
+#[derive(Debug, Default)]
+#[expect(missing_docs, reason = "named by their units")]
+pub struct PullTotals {
+    pub records: AtomicU64,
+    pub busy_ms: AtomicU64,
+}
+
+/// What `init` needs.
+#[derive(Debug)]
+pub struct Init<'a> {
+    /// The settings to write.
+    pub config: Config,
+    /// Where the recovery key goes: outside the folder.
+    pub recovery_out: &'a Path,
+}
+
+/// Makes folder, keys, database and the first entry; returns the fingerprint. Refuses to overwrite.
+///
+/// # Errors
+/// `already-initialised`; a file cannot be written.
+pub async fn init(dir: &Path, init: &Init<'_>) -> Outcome<Hash> {
+    let folder = Folder::new(dir);
+    init.config.check()?;
+    let (origin, did) = (init.config.origin()?, init.config.did()?);
+    prepare_folder(&folder, init.recovery_out)?;
+    let _lock = folder.lock()?;
+    let recovery = keys::create_recovery(init.recovery_out)?;
+    let keys = Arc::new(Keys::create(&folder)?);
+    let store: Arc<dyn Store> = Arc::new(Sqlite::create(&folder.database()).await?);
+    let clock = Arc::new(Clock::default());
+    let genesis = Body::Genesis(keys.genesis(&origin, &did, recovery));
+    let plan = append::plan(&Head::default(), vec![genesis], clock.now_s())
+        .map_err(|error| Problem::new(Code::Configuration, format!("genesis: {error}")))?;
+    let fingerprint =
+        plan.entries.first().map(|entry| entry.leaf_hash).ok_or_else(|| Problem::new(Code::Internal, "empty plan"))?;
+    store.add_origin(&origin, &did, &fingerprint, None).await?;
+    let holder = EMBEDDED_HOLDER.to_owned();
+    let fence = store
+        .lease(SEQUENCER, &holder, clock.now_ms(), sequencer::LEASE_TTL_MS)
+        .await?
+        .ok_or_else(|| Problem::new(Code::NotSigning, "the lease is held"))?;
+    store.append_own(fence, &plan, &[], &[]).await?;
+    let parts = Parts { store: store.clone(), keys, origin, folder: folder.clone(), clock, holder: holder.clone() };
+    sequencer::publish_note(&parts, &plan.head).await?;
+    store.release(SEQUENCER, &holder).await?;
+    // The settings come last: a folder without them is not initialised, and `init` says so.
+    let text = toml::to_string_pretty(&init.config).map_err(|error| Problem::new(Code::Internal, error))?;
+    write_new(&folder.path().join(crate::config::FILE_NAME), text.as_bytes())
+        .map_err(|error| Problem::new(Code::Configuration, error))?;
+    Ok(fingerprint)
+}
+
+fn prepare_folder(folder: &Folder, recovery_out: &Path) -> Outcome<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let dir = folder.path();
+    let refuse = |error: std::io::Error| Problem::new(Code::Configuration, format!("{}: {error}", dir.display()));
+    // An empty `keys` is what a refused `init` may leave: nothing is lost by going on from there.
+    let has_keys = std::fs::read_dir(dir.join("keys")).is_ok_and(|mut files| files.next().is_some());
+    if dir.join(crate::config::FILE_NAME).exists() || has_keys {
+        return Err(Problem::new(Code::AlreadyInitialised, format!("{} holds a node", dir.display())));
+    }
+    if recovery_out.exists() {
+        return Err(Problem::new(Code::AlreadyInitialised, format!("{} exists", recovery_out.display())));
+    }
+    if real(recovery_out).map_err(refuse)?.starts_with(real(dir).map_err(refuse)?) {
+        return Err(Problem::new(
+            Code::Configuration,
+            "--recovery-out: the recovery key belongs outside the node's folder",
+        ));
+    }
+    for path in [dir.to_owned(), dir.join("keys")] {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(refuse)?;
+    }
+    Ok(())
+}
+
+/// Where a path that may not exist yet really leads: links and `..` are followed as far as there is something to follow.
+fn real(path: &Path) -> std::io::Result<std::path::PathBuf> {
+    let absolute = std::path::absolute(path)?;
+    let existing = absolute.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
+    Ok(match existing {
+        Some((above, real)) => real.join(absolute.strip_prefix(above).unwrap_or(&absolute)),
+        None => absolute,
+    })
+}
+
+/// Name in the lease. The embedded database belongs to one folder, whose lock is held: a process that was killed cannot come
+/// back, so its lease passes to the next one without waiting.
+const EMBEDDED_HOLDER: &str = "embedded";
+
+impl Node {
+    /// Opens a node: lock, settings, keys, database, guard, sequencer. `confirm_guard` lets it sign although its guard file is
+    /// missing and no peer answers.
+    ///
+    /// # Errors
+    /// Not initialised, locked, or something does not read.
+    pub async fn open(dir: &Path, confirm_guard: bool) -> Outcome<Arc<Self>> {
+        let folder = Folder::new(dir);
+        let config = Config::load(dir)?;
+        let lock = folder.lock()?;
+        let keys = Arc::new(Keys::load(&folder)?);
+        let store: Arc<dyn Store> = Arc::new(Sqlite::open(&folder.database()).await?);
+        let clock = Arc::new(Clock::default());
+        let (origin, did) = (config.origin()?, config.did()?);
+        let ring = own_ring(store.as_ref(), &origin, &keys).await?;
+        let identity = Arc::new(Identity { did: did.clone(), keys: keys.clone(), clock: clock.clone() });
+        let parts = Parts {
+            store: store.clone(),
+            keys: keys.clone(),
+            origin: origin.clone(),
+            folder: folder.clone(),
+            clock: clock.clone(),
+            holder: EMBEDDED_HOLDER.to_owned(),
+        };
+        let peers: Vec<Client> = store
+            .origins()
+            .await?
+            .iter()
+            .filter(|row| row.no != OWN)
+            .filter_map(|row| {
+                Client::new(identity.clone(), &row.origin, row.ca_pem.as_deref(), config.allow_private_addresses).ok()
+            })
+            .collect();
+        let verdict = guard::check(&parts, &ring, &peers, confirm_guard).await?;
+        let registry = Registry::default();
+        registry.reload(store.as_ref()).await?;
+        Ok(Arc::new(Self {
+            sequencer: sequencer::start(parts, verdict.signing),
+            config,
+            folder,
+            origin,
+            did,
+            keys,
+            ring,
+            store,
+            clock,
+            registry,
+            unguarded: verdict.unguarded,
+            reconcile_bell: Notify::new(),
+            pull_bell: Notify::new(),
+            hint_bell: Notify::new(),
+            pulled: PullTotals::default(),
+            reconciling: tokio::sync::Mutex::new(()),
+            pulling: Mutex::new(HashMap::new()),
+            identity,
+            _lock: lock,
+        }))
+    }
+
+    /// Ends the writer: what waits is appended, the lease is given back.
+    pub async fn stop(&self) {
+        self.sequencer.stop().await;
+    }
+
+    /// A client for an origin.
+    ///
+    /// # Errors
+    /// Its certificates do not read.
+    pub fn client(&self, origin: &Origin, ca_pem: Option<&str>) -> Outcome<Client> {
+        Client::new(self.identity.clone(), origin, ca_pem, self.config.allow_private_addresses)
+    }
+
+    /// A client for what a peer has to compute before it answers.
+    ///
+    /// # Errors
+    /// Its certificates do not read.
+    pub fn patient_client(&self, row: &OriginRow) -> Outcome<Client> {
+        let allow_private = self.config.allow_private_addresses;
+        Client::patient(self.identity.clone(), &row.origin, row.ca_pem.as_deref(), allow_private)
+    }
+
+    /// The peers that we follow.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn peers(&self) -> Outcome<Vec<OriginRow>> {
+        let mut rows = self.store.origins().await?;
+        rows.retain(|row| row.no != OWN);
+        Ok(rows)
+    }
+
+    /// The lock under which a peer is pulled.
+    pub fn pull_lock(&self, peer: OriginNo) -> Arc<tokio::sync::Mutex<()>> {
+        let mut locks = self.pulling.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        locks.entry(peer).or_default().clone()
+    }
+}
+
+async fn own_ring(store: &dyn Store, origin: &Origin, keys: &Keys) -> Outcome<KeyRing> {
+    let own = store.origins().await?.into_iter().find(|row| row.no == OWN);
+    let own = own.ok_or_else(|| Problem::new(Code::Damaged, "the database has no own origin"))?;
+    if own.origin != *origin {
+        return Err(Problem::new(
+            Code::Configuration,
+            format!("url: this folder's log has the origin {}, which never changes", own.origin),
+        ));
+    }
+    let ring = ring_of(store, &own).await?;
+    let mine = keys.log.public().multikey();
+    if ring.valid_at(hefu_federation::key::Role::Log, &mine, 0).is_none() {
+        return Err(Problem::new(Code::Configuration, "keys/log.pem: not a key of this log"));
+    }
+    Ok(ring)
+}
+
+/// The keys of an origin, read from its stored log.
+///
+/// # Errors
+/// The stored first entry does not found the log.
+pub async fn ring_of(store: &dyn Store, row: &OriginRow) -> Outcome<KeyRing> {
+    let damaged = || Problem::new(Code::Damaged, format!("entry 0 of {}", row.origin));
+    let (width, bundle) = store.bundle(row.no, 0).await?.ok_or_else(damaged)?;
+    let entries = hefu_federation::tile::split_bundle(&bundle, width).map_err(|_| damaged())?;
+    let genesis = entries.first().ok_or_else(damaged)?;
+    KeyRing::found(genesis, &row.origin, &row.fingerprint).map_err(|_| damaged())
+}

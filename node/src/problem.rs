@@ -1,0 +1,191 @@
+//! The one table of problems: what HTTP answers (RFC 9457) and what the command line prints, in both languages, each
+//! with a stable code and a hint. 4xx: change something; 5xx: may be tried again.
+
+use hefu_schemas::text::{Lang, Text};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::fmt;
+
+/// A problem: a row of the table, what exactly was seen, and further members.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    /// The row.
+    pub code: Code,
+    /// What was seen, in plain English, without personal data.
+    pub detail: String,
+    /// Further members, e.g. `violations`.
+    pub extra: Map<String, Value>,
+}
+
+/// Result with a [`Problem`].
+pub type Outcome<T> = Result<T, Problem>;
+
+macro_rules! problems {
+    ($($name:ident = $code:literal $status:literal, $zh:literal, $en:literal, hint $hint_zh:literal, $hint_en:literal;)*) => {
+        /// The stable codes.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code { $(#[doc = $en] $name,)* }
+
+        impl Code {
+            /// All, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+            /// The stable text.
+            pub fn as_str(self) -> &'static str { match self { $(Self::$name => $code,)* } }
+            /// HTTP status.
+            pub fn status(self) -> u16 { match self { $(Self::$name => $status,)* } }
+            /// Title for people.
+            pub fn title(self) -> Text { match self { $(Self::$name => Text::new($zh, $en),)* } }
+            /// What to do about it.
+            pub fn hint(self) -> Text { match self { $(Self::$name => Text::new($hint_zh, $hint_en),)* } }
+            /// From its text.
+            pub fn from_text(text: &str) -> Option<Self> { match text { $($code => Some(Self::$name),)* _ => None } }
+        }
+    };
+}
+
+problems! {
+    NotFound = "not-found" 404, "没有此资源", "there is no such resource", hint "请核对名称或编号。", "check the name or id";
+    MethodNotAllowed = "method-not-allowed" 405, "此资源不支持该操作", "the resource does not take this method", hint "接口表见 docs/PROTOCOL.md。", "docs/PROTOCOL.md has the table of endpoints";
+    BadRequest = "bad-request" 400, "请求格式有误", "the request is malformed", hint "请按 docs/PROTOCOL.md 检查参数。", "compare the parameters with docs/PROTOCOL.md";
+    TooLarge = "too-large" 413, "内容超过上限", "the content is over the limit", hint "单条记录不超过 256 KiB；请分批发送。", "a record is at most 256 KiB; send less at a time";
+    Unauthenticated = "unauthenticated" 401, "请求签名未通过", "the request's signature was not accepted", hint "核对双方时钟；确认对方已用本节点指纹执行 hefu peer add。", "compare the clocks of both nodes; make sure that the other side ran `hefu peer add` with this node's fingerprint";
+    Replayed = "replayed" 401, "该请求已被使用过", "this request was used before", hint "每次请求都须重新签名。", "sign each request anew";
+    NotAParty = "not-a-party" 403, "请求方不是该协议的缔约方", "the requester is no party to this agreement", hint "用 hefu agreement show 查看缔约方。", "`hefu agreement show` lists the parties";
+    InvalidRecords = "invalid-records" 422, "有记录不合规，未发布任何记录", "some records are not valid: nothing was published", hint "按所列行号逐条更正后重新提交。", "correct the lines that are listed and publish again";
+    DraftConflict = "draft-conflict" 409, "同一草稿号已用于其他内容，未发布任何记录", "a draft id was used for other content: nothing was published", hint "内容不同请换新的 draftId；更正已发布的记录请用 supersedes。", "use a new draftId for other content; to correct a published record, use supersedes";
+    Findings = "findings" 422, "记录与已有记录或协议相抵触，未发布任何记录", "some records contradict earlier ones or the agreement: nothing was published", hint "请更正；迁移旧数据时可用 --despite-findings 并写明理由（留存审计）。", "correct them; for a migration, publish with --despite-findings REASON (kept in the audit)";
+    UnknownAgreement = "unknown-agreement" 404, "没有该协议", "there is no such agreement", hint "用 hefu agreement list 查看；对方提出的协议须先 hefu pull。", "see `hefu agreement list`; run `hefu pull` first for one that a peer proposed";
+    AgreementNotOpen = "agreement-not-open" 409, "本节点尚未启用该协议", "the agreement is not open for this node", hint "各方签署后执行 hefu pull，直至状态为 in-force。", "when all parties have signed, run `hefu pull` until its state is in-force";
+    InvalidAgreement = "invalid-agreement" 422, "协议文本不合规", "the agreement document is not valid", hint "按所列位置更正；hefu agreement propose --template 可打印样例。", "correct what is listed; `hefu agreement propose --template` prints one to start from";
+    UnknownPeer = "unknown-peer" 404, "没有该对端", "there is no such peer", hint "用 hefu peer list 查看；新对端用 hefu peer add。", "see `hefu peer list`; add one with `hefu peer add URL --fingerprint F`";
+    Conflict = "conflict" 409, "与已存内容不同，未作更改", "this is stored differently already: nothing was changed", hint "请核对所给内容与已存内容。", "compare what you gave with what is stored";
+    FingerprintDiffers = "fingerprint-differs" 409, "对端指纹与核对的不一致", "the peer's fingerprint differs from the one given", hint "通过电话等其他途径与对方重新核对指纹；不一致时切勿继续。", "compare the fingerprint again by telephone or in person; do not go on while it differs";
+    PeerUnavailable = "peer-unavailable" 502, "无法连接对端", "the peer cannot be reached", hint "稍后再试；核对网址、证书与网络。", "try again later; check its URL, certificate and the network";
+    PeerMisbehaved = "peer-misbehaved" 502, "对端提供的数据未通过校验，未存储", "what the peer sent does not verify: it was not stored", hint "请联系对方；hefu peer list 显示详情。", "tell the other side; `hefu peer list` shows the details";
+    SplitView = "split-view" 502, "对端日志前后矛盾，已停止拉取", "the peer's log contradicts what it showed before: pulling has stopped", hint "证据已保存，请联系对方及其他缔约方。", "the evidence is kept; tell the other side and the other parties";
+    NotSigning = "not-signing" 503, "本节点暂不签发", "this node is not signing", hint "查看详情；如曾恢复备份，请先换回最新数据。", "see the detail; after restoring a backup, bring the newest data back first";
+    Busy = "busy" 429, "队列已满", "the queue is full", hint "请稍后重试。", "try again after the seconds in Retry-After";
+    Locked = "locked" 409, "该目录已有节点在运行", "another process holds this folder", hint "停止它，或经由其控制套接字操作。", "stop it, or give the command without stopping: it uses the control socket";
+    NotInitialised = "not-initialised" 404, "该目录尚未初始化", "this folder is not initialised", hint "先运行 hefu init；目录由 --dir 或 HEFU_DIR 指定。", "run `hefu init` first; --dir or HEFU_DIR names the folder";
+    AlreadyInitialised = "already-initialised" 409, "该目录已初始化，未作更改", "this folder is initialised already: nothing was changed", hint "换一个目录；切勿删除仍在使用的密钥。", "use another folder; never delete keys that are in use";
+    Configuration = "configuration" 400, "配置有误", "the configuration is not usable", hint "更正 hefu.toml 中所指的项。", "correct the setting that is named, in hefu.toml";
+    Input = "input" 400, "输入无法读取", "the input cannot be read", hint "核对文件名、编码（UTF-8）与格式。", "check the file's name, encoding (UTF-8) and format";
+    Unavailable = "unavailable" 503, "节点未就绪", "the node is not ready", hint "查看 /health/ready 与日志后重试。", "see /health/ready and the log, then try again";
+    Behind = "behind" 409, "尚未拉取到所要求的位置", "this node has not pulled that far yet", hint "拉取后重试。", "pull, then try again";
+    DemoFailed = "demo-failed" 500, "演示结果与预期不符", "the demo did not find what it planted", hint "用 --keep 重跑并查看各节点日志。", "run it again with --keep and look at the nodes' logs";
+    Damaged = "damaged" 500, "存储的数据已损坏", "stored data is damaged", hint "运行 hefu fsck 查看范围，从备份或对端恢复。", "run `hefu fsck` to see what, and restore from a backup or a peer";
+    Internal = "internal" 500, "节点内部错误", "an error inside the node", hint "请查看日志；重试一次，仍出现请报告。", "see the log; try once more, and report it if it happens again";
+}
+
+impl Problem {
+    /// A problem with its detail.
+    pub fn new(code: Code, detail: impl fmt::Display) -> Self {
+        Self { code, detail: detail.to_string(), extra: Map::new() }
+    }
+
+    /// Adds a member.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: Value) -> Self {
+        self.extra.insert(name.to_owned(), value);
+        self
+    }
+
+    /// The body as of RFC 9457.
+    pub fn to_json(&self) -> Value {
+        let (title, hint) = (self.code.title(), self.code.hint());
+        let mut body = json!({
+            "type": format!("https://w3id.org/hefu/problems/{}", self.code.as_str()),
+            "code": self.code.as_str(),
+            "status": self.code.status(),
+            "title": title.en,
+            "titleZh": title.zh,
+            "detail": self.detail,
+            "hint": hint.en,
+            "hintZh": hint.zh,
+        });
+        if let Some(members) = body.as_object_mut() {
+            members.extend(self.extra.clone());
+        }
+        body
+    }
+
+    /// Reads a body that a node answered.
+    pub fn from_json(body: &Value) -> Option<Self> {
+        #[derive(Serialize, Deserialize)]
+        struct Known {
+            code: String,
+            #[serde(default)]
+            detail: String,
+        }
+        let known: Known = serde_json::from_value(body.clone()).ok()?;
+        let mut extra = body.as_object()?.clone();
+        for name in ["type", "code", "status", "title", "titleZh", "detail", "hint", "hintZh"] {
+            extra.remove(name);
+        }
+        Some(Self { code: Code::from_text(&known.code)?, detail: known.detail, extra })
+    }
+
+    /// Exit code of a command that ends with this problem: 3 what was given is refused, 4 somebody is away or not ready,
+    /// 5 an error of ours.
+    pub fn exit_code(&self) -> u8 {
+        match self.code {
+            Code::Internal | Code::Damaged => 5,
+            Code::DemoFailed => 1,
+            Code::PeerUnavailable | Code::Unavailable | Code::NotSigning | Code::Busy | Code::Behind => 4,
+            _ => 3,
+        }
+    }
+
+    /// Title, detail, hint in one language, for the terminal.
+    pub fn for_terminal(&self, lang: Lang) -> String {
+        let (error, hint) = match lang {
+            Lang::Zh => ("错误", "提示"),
+            Lang::En => ("error", "hint"),
+        };
+        let mut text = format!("{error}[{}]: {}", self.code.as_str(), self.code.title().in_lang(lang));
+        if !self.detail.is_empty() {
+            text.push_str(&format!("\n  {}", self.detail.replace('\n', "\n  ")));
+        }
+        text.push_str(&format!("\n{hint}: {}", self.code.hint().in_lang(lang)));
+        text
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code.as_str(), self.detail)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl From<crate::store::StoreError> for Problem {
+    fn from(error: crate::store::StoreError) -> Self {
+        use crate::store::StoreError as E;
+        match &error {
+            E::Conflict { .. } => Self::new(Code::NotSigning, error),
+            E::Damaged { .. } => Self::new(Code::Damaged, error),
+            E::Differs { .. } => Self::new(Code::Conflict, error),
+            E::Database(_) | E::Migrate(_) => Self::new(Code::Unavailable, error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_reads_back_and_speaks_both_languages() {
+        for code in Code::ALL {
+            assert_eq!(Code::from_text(code.as_str()), Some(*code));
+            assert!((400..600).contains(&code.status()));
+            for text in [code.title(), code.hint()] {
+                assert!(!text.en.is_empty() && text.zh.chars().any(|c| c > '\u{2E80}'), "{code:?}");
+            }
+            let problem = Problem::new(*code, "seen").with("line", json!(7));
+            let back = Problem::from_json(&problem.to_json()).unwrap();
+            assert_eq!((back.code, back.detail.as_str(), back.extra.get("line")), (*code, "seen", Some(&json!(7))));
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! What a record continues: the state of every followed record, from the store or from earlier lines of the same
+//! submission. About 40 bytes a record.
+
+use super::seal::{Staged, violation};
+use crate::Node;
+use crate::codec::decompress;
+use crate::problem::{Code, Outcome, Problem};
+use crate::store::{OWN, PayloadRow};
+use hefu_federation::reconcile::view::{Body, View};
+use hefu_schemas::enrollment_connection::{self, ConnectionKind, Role, Step};
+use hefu_schemas::id::{Digest, RecordId};
+use hefu_schemas::scan::scan;
+use hefu_schemas::student_status::{self, Status};
+use hefu_schemas::violation::Violation;
+use jiff::civil::Date;
+use std::collections::{HashMap, HashSet};
+
+/// The first bytes of the SHA-256 of a subject or connection: enough to compare, too little to store a person.
+type Matter = [u8; 8];
+
+/// What later records need to know of one.
+#[derive(Debug, Clone, Copy)]
+enum Link {
+    Status { matter: Matter, status: Status, on: Date },
+    Connection { matter: Matter, kind: ConnectionKind, role: Role, step: Step, on: Date },
+    Other,
+}
+
+#[derive(Default)]
+pub(super) struct Chains {
+    links: HashMap<RecordId, Link>,
+    /// Published records that lines of this submission correct.
+    published: HashSet<RecordId>,
+}
+
+impl Chains {
+    /// Loads the published records that some lines follow or correct.
+    pub(super) async fn prepare<'a>(&mut self, node: &Node, staged: impl Iterator<Item = &'a Staged>) -> Outcome<()> {
+        let named =
+            staged.flat_map(|staged| [staged.view.follows, staged.sealed.corrects, Some(staged.sealed.id)]).flatten();
+        let wanted: Vec<RecordId> =
+            named.filter(|id| !self.links.contains_key(id)).collect::<HashSet<_>>().into_iter().collect();
+        let indexes = node.store.indexes_of(OWN, &wanted).await?;
+        for (id, index) in wanted.into_iter().zip(indexes) {
+            let Some(index) = index else { continue };
+            self.published.insert(id);
+            let row = node.store.row(OWN, index).await?;
+            let view = row.as_ref().and_then(view_of);
+            let view = view.ok_or_else(|| Problem::new(Code::Damaged, format!("payload of own entry {index}")))?;
+            self.links.insert(id, link(&view));
+        }
+        Ok(())
+    }
+
+    /// Remembers a line for later ones.
+    pub(super) fn note(&mut self, staged: &Staged) {
+        self.links.insert(staged.sealed.id, link(&staged.view));
+    }
+
+    /// What is invalid, and what contradicts (and may be published by decision).
+    pub(super) fn check(&self, staged: &Staged) -> (Vec<Violation>, Vec<Violation>) {
+        let (mut invalid, mut contradictions) = (Vec::new(), staged.contradictions.clone());
+        let view = &staged.view;
+        if self.links.contains_key(&staged.sealed.id) {
+            invalid.push(violation("/id", "record/id-new", "该记录号已被使用", "this record id is used already"));
+        }
+        if staged.sealed.corrects.is_some_and(|id| !self.published.contains(&id)) {
+            invalid.push(violation(
+                "/supersedes",
+                "supersedes/unknown",
+                "所更正或撤回的记录未曾发布",
+                "the record to be corrected or withdrawn is not published",
+            ));
+        }
+        if let Some(follows) = view.follows {
+            match self.links.get(&follows) {
+                None => contradictions.push(violation(
+                    "/follows",
+                    "follows/unknown",
+                    "所承接的记录未曾发布",
+                    "the followed record is not published",
+                )),
+                Some(before) => contradictions.extend(step(*before, link(view), view)),
+            }
+        }
+        (invalid, contradictions)
+    }
+}
+
+fn link(view: &View) -> Link {
+    match &view.body {
+        Body::StudentStatus { subject, status, effective_on, .. } => {
+            Link::Status { matter: matter(subject), status: *status, on: *effective_on }
+        }
+        Body::EnrollmentConnection { connection, kind, role, step, step_on, .. } => {
+            Link::Connection { matter: matter(connection), kind: *kind, role: *role, step: *step, on: *step_on }
+        }
+        Body::Withdrawal { .. } => Link::Other,
+    }
+}
+
+fn matter(text: &str) -> Matter {
+    let Digest([a, b, c, d, e, f, g, h, ..]) = Digest::of(text.as_bytes());
+    [a, b, c, d, e, f, g, h]
+}
+
+/// Whether one record may follow another.
+fn step(before: Link, now: Link, view: &View) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let other_matter = || {
+        violation(
+            "/follows",
+            "follows/other-matter",
+            "所承接的记录属于另一对象或另一事项",
+            "the followed record is of another subject or matter",
+        )
+    };
+    let backwards = |pointer| {
+        violation(
+            pointer,
+            "follows/backwards",
+            "生效日期早于所承接的记录",
+            "the date lies before that of the followed record",
+        )
+    };
+    match (before, now, &view.body) {
+        (
+            Link::Status { matter: a, status, on: earlier },
+            Link::Status { matter: b, on: later, .. },
+            Body::StudentStatus { event, status: stated, .. },
+        ) => {
+            if a != b {
+                found.push(other_matter());
+            }
+            if student_status::next(Some(status), *event) != Some(*stated) {
+                let zh = format!("从“{}”不能经“{}”变为“{}”", status.code(), event.code(), stated.code());
+                let en = format!("{} does not lead from {} to {}", event.code(), status.code(), stated.code());
+                found.push(violation("/credentialSubject/event", "status/illegal-event", &zh, &en));
+            }
+            if later < earlier {
+                found.push(backwards("/credentialSubject/effectiveOn"));
+            }
+        }
+        (
+            Link::Connection { matter: a, kind: k1, role: r1, step: s1, on: earlier },
+            Link::Connection { matter: b, kind, role, step, on: later },
+            _,
+        ) => {
+            if (a, k1, r1) != (b, kind, role) {
+                found.push(other_matter());
+            }
+            if !enrollment_connection::may_follow(kind, role, Some(s1), step) {
+                let zh = format!("步骤“{}”之后不能是“{}”", s1.code(), step.code());
+                found.push(violation(
+                    "/credentialSubject/step",
+                    "connection/illegal-step",
+                    &zh,
+                    &format!("{} does not follow {}", step.code(), s1.code()),
+                ));
+            }
+            if later < earlier {
+                found.push(backwards("/credentialSubject/stepOn"));
+            }
+        }
+        _ => found.push(other_matter()),
+    }
+    found
+}
+
+/// The view of a stored row.
+pub(crate) fn view_of(row: &PayloadRow) -> Option<View> {
+    let payload = row.payload.as_ref()?;
+    let bytes = decompress(payload.codec, &payload.body)?;
+    View::read(&scan(bytes, hefu_schemas::gate::MAX_RECORD_LEN).ok()?)
+}

@@ -1,0 +1,171 @@
+//! From a line to a sealed record: the draft is read, completed, validated, checked against its agreement, signed, salted,
+//! committed and compressed. No disk, no network: it runs on the rayon pool.
+
+use crate::Node;
+use crate::clock::random;
+use crate::codec::compress;
+use crate::registry::{Known, Snapshot};
+use crate::sequencer::Sealed;
+use crate::store::Payload;
+use hefu_federation::commitment::{blind_label, commit};
+use hefu_federation::entry::Audience;
+use hefu_federation::proof;
+use hefu_federation::reconcile::key::keys_of;
+use hefu_federation::reconcile::view::{Body, View};
+use hefu_schemas::record::{Completion, Draft, DraftError, Record};
+use hefu_schemas::text::Text;
+use hefu_schemas::violation::Violation;
+use std::sync::Arc;
+
+/// A sealed record with what the checks against earlier records read.
+pub(super) struct Staged {
+    pub(super) sealed: Sealed,
+    pub(super) view: View,
+    /// Contradictions with the agreement that a migration may publish all the same.
+    pub(super) contradictions: Vec<Violation>,
+}
+
+/// Why a line was refused: its draft id, when that could be read, and the violations.
+pub(super) type Refused = (Option<String>, Vec<Violation>);
+
+pub(super) fn violation(pointer: &str, rule: &str, zh: &str, en: &str) -> Violation {
+    Violation { pointer: pointer.to_owned(), rule: rule.to_owned(), message: Text::new(zh, en) }
+}
+
+pub(super) fn seal(node: &Node, agreements: &Snapshot, created_s: i64, line: &[u8]) -> Result<Staged, Refused> {
+    let draft = Draft::read(line).map_err(|error| (None, violations(error)))?;
+    let (draft_id, content) = (draft.draft_id.clone(), draft.content);
+    let refuse = |violations| (Some(draft_id.clone()), violations);
+    let method = node.keys.record_id(&node.did).to_string();
+    let completion =
+        Completion { issuer: &node.did, id: node.clock.record_id(), verification_method: &method, created: created_s };
+    let record = draft.complete(&completion).map_err(|error| refuse(violations(error)))?;
+    let view = View::read(record.document()).ok_or_else(|| {
+        refuse(vec![violation("", "record/members", "缺少规则所需成员", "members that the rules read are missing")])
+    })?;
+    let known = agreement(node, agreements, &view).map_err(|violation| refuse(vec![violation]))?;
+    let contradictions = against_terms(&known, &record, &view).map_err(|violation| refuse(vec![violation]))?;
+    let signed = proof::sign(record, &node.keys.record);
+    let salt = random();
+    let commitment = commit(&salt, signed.bytes());
+    let linkage = known.linkage.as_ref().ok_or_else(|| refuse(vec![no_linkage()]))?;
+    let (codec, body) = compress(signed.bytes());
+    let sealed = Sealed {
+        draft_id: draft_id.clone(),
+        content,
+        id: signed.id(),
+        kind: signed.kind(),
+        agreement: known.no,
+        audience: Audience::Agreement(blind_label(linkage.label_key(), &commitment)),
+        commitment,
+        payload: Payload { salt, codec, body },
+        corrects: match &view.body {
+            Body::Withdrawal { record, .. } => Some(*record),
+            _ => view.supersedes,
+        },
+        keys: keys_of(&view),
+    };
+    Ok(Staged { sealed, view, contradictions })
+}
+
+fn violations(error: DraftError) -> Vec<Violation> {
+    match error {
+        DraftError::Invalid(violations) => violations,
+        DraftError::Gate(error) => {
+            vec![violation("", "gate", &format!("不是可接受的 JSON（第 {} 字节）", error.offset), &error.to_string())]
+        }
+    }
+}
+
+fn no_linkage() -> Violation {
+    violation(
+        "/termsOfUse",
+        "agreement/linkage",
+        "尚未取得该协议的关联密钥",
+        "the linkage of the agreement has not arrived yet: pull first",
+    )
+}
+
+/// The agreement must be known and open for this node: what is published under it is served at once.
+fn agreement(node: &Node, agreements: &Snapshot, view: &View) -> Result<Arc<Known>, Violation> {
+    let (id, version) = view.agreement;
+    let pointer = "/termsOfUse/0";
+    if id.is_built_in() {
+        return Err(violation(
+            pointer,
+            "agreement/built-in",
+            "本版本尚不支持内置协议下的发布",
+            "publishing under a built-in agreement is not supported by this version",
+        ));
+    }
+    let known = agreements.iter().rev().find(|known| known.document.id == id && known.document.version == version);
+    let Some(known) = known else {
+        return Err(violation(
+            pointer,
+            "agreement/unknown",
+            "本节点没有所引协议或版本",
+            "this node knows no such agreement or version",
+        ));
+    };
+    if known.standing().opened_at(&node.origin).is_none() {
+        return Err(violation(
+            pointer,
+            "agreement/not-open",
+            "所引协议尚未由本节点启用",
+            "the cited agreement is not open for this node yet",
+        ));
+    }
+    Ok(known.clone())
+}
+
+/// Over-sharing and a wrong epoch are never published; a date outside the agreement only by decision.
+fn against_terms(known: &Known, record: &Record, view: &View) -> Result<Vec<Violation>, Violation> {
+    let document = &known.document;
+    document.in_scope(record.kind(), record.document()).map_err(|row| {
+        let zh = format!("超出协议约定的共享范围（{row}）");
+        violation("/credentialSubject", "agreement/scope", &zh, &format!("outside the agreement's scope ({row})"))
+    })?;
+    let schema = record
+        .document()
+        .root()
+        .pointer("/credentialSchema/id")
+        .and_then(|id| id.as_str().map(std::borrow::Cow::into_owned));
+    if !schema.is_some_and(|id| document.terms.schemas.contains_key(&id)) {
+        return Err(violation(
+            "/credentialSchema",
+            "agreement/schema",
+            "协议未固定该模式",
+            "the agreement does not pin this schema",
+        ));
+    }
+    let prefix = format!("urn:hefu:subject:{}:", document.terms.linkage_epoch);
+    let foreign_epoch = keys_of(view)
+        .iter()
+        .filter(|key| key.key_type() == hefu_federation::reconcile::key::KeyType::Subject)
+        .any(|key| !key.value().starts_with(&prefix));
+    if foreign_epoch {
+        return Err(violation(
+            "/credentialSubject/id",
+            "agreement/epoch",
+            "对象引用不属于协议当前的关联期",
+            "the subject reference is not of the agreement's epoch",
+        ));
+    }
+    let written = record.view().valid_from_text;
+    if hefu_schemas::agreement::midnight(view.valid_from, &document.terms.time_zone).is_some_and(|due| due != written) {
+        let zh = format!("时刻须为协议时区（{}）的零时", document.terms.time_zone);
+        let en = format!("the time must be midnight in the agreement's time zone ({})", document.terms.time_zone);
+        return Err(violation("/validFrom", "agreement/offset", &zh, &en));
+    }
+    // A status may have begun before the agreement: every pupil enrolled earlier has one.
+    let too_early = view.valid_from < document.valid_from && !matches!(view.body, Body::StudentStatus { .. });
+    if too_early || view.valid_from > document.valid_to {
+        return Ok(vec![violation(
+            "/validFrom",
+            "agreement/date",
+            "日期不在协议有效期内",
+            "the date lies outside the agreement's validity",
+        )]);
+    }
+    Ok(Vec::new())
+}

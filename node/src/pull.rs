@@ -1,0 +1,402 @@
+//! Pulling a peer (protocol §4): the pure planner says what is wanted, the client brings it, the pure judge says what it is
+//! worth, the store keeps what was verified. A round ends when nothing is wanted any more, or with the first failure; the
+//! next round goes on where this one ended.
+
+mod judge;
+
+pub(crate) use judge::keys_at;
+
+use crate::Node;
+use crate::client::Client;
+use crate::clock::Stopwatch;
+use crate::compute::compute;
+use crate::exchange;
+use crate::folder;
+use crate::guard::stored_root;
+use crate::node::ring_of;
+use crate::problem::{Code, Outcome, Problem};
+use crate::registry::Known;
+use crate::store::{ActRow, OriginNo, OriginRow};
+use hefu_federation::append::{self, Head, plan_data};
+use hefu_federation::checkpoint::Checkpoint;
+use hefu_federation::commitment::blind_label;
+use hefu_federation::entry::{Audience, Body, Entry};
+use hefu_federation::frontier::{Frontier, FrontierError, VerifiedEntries};
+use hefu_federation::key::Role;
+use hefu_federation::note::MAX_NOTE_LEN;
+use hefu_federation::pull::{CheckpointVerdict, State, Want, judge_checkpoint, plan};
+use hefu_federation::tile::{MAX_BUNDLE_LEN, TILE_WIDTH, TileMap, TilePath, decode_hashes, split_bundle, tile_width};
+use hefu_federation::tree::{consistency_subtrees, prove_consistency, root_at, root_subtrees, verify_consistency};
+use hefu_federation::trust::KeyRing;
+use hefu_schemas::id::Digest;
+use rayon::prelude::*;
+use serde::Serialize;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Bundles fetched and stored at a time: one transaction of at most 1,024 entries.
+const BUNDLES_PER_STEP: u64 = 4;
+/// Longest hash tile: 256 hashes.
+const MAX_TILE_LEN: usize = 256 * 32;
+/// Entries searched for a label at a time.
+const LABEL_STEP: u64 = 16 * TILE_WIDTH;
+
+/// What a round brought.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// The peer.
+    pub origin: String,
+    /// Entries that are new.
+    pub entries: u64,
+    /// Records that are now held.
+    pub held: u64,
+    /// Records that were turned down or are missing.
+    pub not_held: u64,
+    /// Size of the replica.
+    pub size: u64,
+}
+
+/// A round in progress.
+struct Round<'a> {
+    node: &'a Arc<Node>,
+    peer: OriginRow,
+    client: Client,
+    ring: KeyRing,
+    head: Head,
+    state: State,
+    /// The signed checkpoint that was judged in this round.
+    note: bytes::Bytes,
+    report: Report,
+}
+
+/// Pulls one peer until nothing is wanted.
+///
+/// # Errors
+/// The peer is away, misbehaves, or its log contradicts what it showed before. What was stored stays: all of it is verified.
+pub async fn pull(node: &Arc<Node>, peer: &OriginRow) -> Outcome<Report> {
+    let lock = node.pull_lock(peer.no);
+    let _one_at_a_time = lock.lock().await;
+    let clock = Stopwatch::start();
+    if let Some(why) = &peer.stopped {
+        return Err(Problem::new(Code::SplitView, format!("{}: {why}", peer.origin)));
+    }
+    let client = node.client(&peer.origin, peer.ca_pem.as_deref())?;
+    let mut round = Round::begin(node, peer.clone(), client).await?;
+    round.log().await?;
+    // Agreements come between log and records: their acts are entries, their records are wanted by their labels.
+    exchange::agreements(node, &round.peer, &round.ring, &round.client).await?;
+    round.label().await?;
+    round.records().await?;
+    node.store.set_reached(peer.no, node.clock.now_ms()).await?;
+    if round.report.held > 0 {
+        node.reconcile_bell.notify_one();
+        node.pulled.records.fetch_add(round.report.held, Ordering::Relaxed);
+        node.pulled.busy_ms.fetch_add(clock.milliseconds(), Ordering::Relaxed);
+    }
+    Ok(round.report)
+}
+
+impl<'a> Round<'a> {
+    async fn begin(node: &'a Arc<Node>, peer: OriginRow, client: Client) -> Outcome<Self> {
+        let head = node.store.edge(peer.no).await?;
+        let ring = if head.range.size() > 0 {
+            ring_of(node.store.as_ref(), &peer).await?
+        } else {
+            found(&client, &peer).await?
+        };
+        let size = head.range.size();
+        let state = State { size, frontier: None, checkpoint: None, wanted: Vec::new(), stopped: false };
+        let report = Report { origin: peer.origin.to_string(), size, ..Report::default() };
+        Ok(Self { node, peer, client, ring, head, state, note: bytes::Bytes::new(), report })
+    }
+
+    /// Brings the replica of the log up to the peer's checkpoint.
+    async fn log(&mut self) -> Outcome<()> {
+        while let Some(want) = plan(&self.state) {
+            match want {
+                Want::Checkpoint => self.checkpoint().await?,
+                Want::Frontier(tiles) => self.frontier(tiles).await?,
+                Want::Entries(_) => self.entries().await?,
+                Want::Records { .. } => break,
+            }
+        }
+        Ok(())
+    }
+
+    async fn checkpoint(&mut self) -> Outcome<()> {
+        let note = self.required("checkpoint", MAX_NOTE_LEN).await?;
+        let key = self.ring.keys().find(|(role, ..)| *role == Role::Log).map(|(_, key, _)| key);
+        let key = key.ok_or_else(|| self.misbehaved("genesis has no log key"))?;
+        let checkpoint = Checkpoint::open(&note, &self.peer.origin, key).map_err(|error| self.misbehaved(error))?;
+        self.note = note.clone();
+        let size = self.head.range.size();
+        let own_root = if checkpoint.size <= size && size > 0 {
+            Some(stored_root(self.node.store.as_ref(), self.peer.no, checkpoint.size).await?)
+        } else {
+            None
+        };
+        match judge_checkpoint(&checkpoint, size, own_root) {
+            CheckpointVerdict::Split => return Err(self.split(&checkpoint).await?),
+            CheckpointVerdict::Stale => {
+                let held = self.head.range.size();
+                tracing::info!(origin = %self.peer.origin, size = checkpoint.size, held, "the peer serves an old checkpoint");
+            }
+            CheckpointVerdict::Same | CheckpointVerdict::Newer => {
+                let hash = Digest::of(self.peer.origin.as_str().as_bytes()).to_string();
+                self.node.store.add_seen_note(&hash, checkpoint.size, &note).await?;
+                if checkpoint.size == size {
+                    self.node.store.set_note(self.peer.no, size, &note).await?;
+                }
+            }
+        }
+        self.state.checkpoint = Some(checkpoint);
+        Ok(())
+    }
+
+    /// Keeps both notes as evidence, stops pulling from the peer, keeps serving.
+    async fn split(&self, checkpoint: &Checkpoint) -> Outcome<Problem> {
+        let why = format!("its checkpoint of size {} contradicts the entries held", checkpoint.size);
+        let held = self.node.store.head(self.peer.no).await?.note.unwrap_or_default();
+        let evidence = self.node.folder.evidence();
+        let name = format!("split-view-{}-{}", Digest::of(self.peer.origin.as_str().as_bytes()), checkpoint.size);
+        let write = || -> std::io::Result<()> {
+            std::fs::create_dir_all(&evidence)?;
+            folder::replace(&evidence.join(format!("{name}.held")), &held)?;
+            folder::replace(&evidence.join(format!("{name}.shown")), &self.note)
+        };
+        write().map_err(|error| Problem::new(Code::Unavailable, format!("evidence: {error}")))?;
+        self.node.store.set_stopped(self.peer.no, Some(&why)).await?;
+        Ok(Problem::new(
+            Code::SplitView,
+            format!("{}: {why}; evidence/{name}.* in the node's folder", self.peer.origin),
+        ))
+    }
+
+    async fn frontier(&mut self, tiles: Vec<TilePath>) -> Outcome<()> {
+        let checkpoint = self.state.checkpoint.clone().ok_or_else(|| self.misbehaved("no checkpoint"))?;
+        let fetched = self.tiles(tiles).await?;
+        match Frontier::verify(&self.head.whole_bundles(), self.head.tail(), checkpoint.clone(), &fetched) {
+            Ok(frontier) => {
+                self.state.frontier = Some(frontier);
+                Ok(())
+            }
+            Err(FrontierError::Root) if self.is_forked(&checkpoint).await? => Err(self.split(&checkpoint).await?),
+            Err(error) => Err(self.misbehaved(error)),
+        }
+    }
+
+    /// Whether the peer's own tiles prove, under its signed root, that its log was another one at our size: then this is a
+    /// fork, and not only a badly served tile.
+    async fn is_forked(&self, checkpoint: &Checkpoint) -> Outcome<bool> {
+        let size = self.head.range.size();
+        let Ok(path) = consistency_subtrees(size, checkpoint.size) else { return Ok(false) };
+        let subtrees: Vec<(u32, u64)> = root_subtrees(size).into_iter().chain(path).collect();
+        let mut tiles = TileMap::default();
+        for (level, index) in TileMap::needed(&subtrees) {
+            let width = tile_width(checkpoint.size, level, index);
+            let bytes = self.required(&TilePath::Hashes { level, index, width }.to_string(), MAX_TILE_LEN).await?;
+            let Ok(hashes) = decode_hashes(&bytes, width) else { return Ok(false) };
+            tiles.insert(level, index, hashes);
+        }
+        let (Ok(theirs), Ok(proof)) = (root_at(&tiles, size), prove_consistency(&tiles, size, checkpoint.size)) else {
+            return Ok(false);
+        };
+        let proven = verify_consistency(size, checkpoint.size, &proof, &theirs, &checkpoint.root).is_ok();
+        Ok(proven && theirs != self.head.range.root())
+    }
+
+    async fn tiles(&self, paths: Vec<TilePath>) -> Outcome<Vec<(TilePath, Vec<u8>)>> {
+        let mut fetched = Vec::with_capacity(paths.len());
+        for path in paths {
+            fetched.push((path, self.required(&path.to_string(), MAX_TILE_LEN).await?.to_vec()));
+        }
+        Ok(fetched)
+    }
+
+    /// Fetches, verifies and stores the next bundles.
+    async fn entries(&mut self) -> Outcome<()> {
+        let frontier = self.state.frontier.take().ok_or_else(|| self.misbehaved("no frontier"))?;
+        let size = self.head.range.size();
+        let mut paths = Vec::new();
+        for step in 0..BUNDLES_PER_STEP {
+            let at = if step == 0 { size } else { (size / TILE_WIDTH + step) * TILE_WIDTH };
+            paths.extend(frontier.bundle_at(at));
+        }
+        let fetches = paths.iter().map(|path| self.required_owned(path.to_string(), MAX_BUNDLE_LEN));
+        let bundles = futures_util::future::try_join_all(fetches).await?;
+        let (head, last_t) = (std::mem::take(&mut self.head), self.state_t());
+        let verified = compute(move || {
+            let verified = verify(&frontier, &paths, &bundles, size, last_t);
+            (frontier, head, verified)
+        })
+        .await;
+        let (frontier, head, result) = verified;
+        self.head = head;
+        let groups = result.map_err(|error| self.misbehaved(error))?;
+        for group in groups {
+            self.store(&group).await?;
+        }
+        let checkpoint = frontier.checkpoint();
+        if self.head.range.size() == checkpoint.size {
+            self.node.store.set_note(self.peer.no, checkpoint.size, &self.note).await?;
+        }
+        self.state.size = self.head.range.size();
+        self.state.frontier = Some(frontier);
+        Ok(())
+    }
+
+    fn state_t(&self) -> i64 {
+        self.head.t
+    }
+
+    async fn store(&mut self, verified: &VerifiedEntries) -> Outcome<()> {
+        let mut acts = Vec::new();
+        for (index, entry) in (verified.first()..).zip(verified.entries()) {
+            if let Body::Agreement { digest, act, on } = &entry.body {
+                acts.push(ActRow { origin: self.peer.no, index, digest: *digest, act: *act, on: *on, t: entry.t });
+            }
+        }
+        let plan = plan_data(&self.head, verified.data().to_vec(), verified.last_t())
+            .map_err(|error| Problem::new(Code::Internal, format!("append: {error}")))?;
+        self.node.store.append_replica(self.peer.no, &plan, &acts).await?;
+        self.head = plan.head;
+        self.report.entries += u64::try_from(verified.data().len()).unwrap_or(0);
+        self.report.size = self.head.range.size();
+        if !acts.is_empty() {
+            self.node.registry.reload(self.node.store.as_ref()).await?;
+        }
+        Ok(())
+    }
+
+    /// Searches the entries for the labels of the agreements that we share with the peer. What to fetch is a query over the rows
+    /// that this adds: an agreement that arrives late finds its old entries too.
+    async fn label(&mut self) -> Outcome<()> {
+        let size = self.head.range.size();
+        for known in self.shared() {
+            let mut from = self.node.store.labelled_until(self.peer.no, known.no).await?;
+            while from < size {
+                let mut until = size.min((from / LABEL_STEP + 1) * LABEL_STEP);
+                let mut entries = entries_between(self.node, self.peer.no, from, until).await?;
+                let unknown = entries.iter().position(|(_, entry)| entry.body == Body::Unknown);
+                if let Some(position) = unknown {
+                    // It may change what later entries mean (protocol §3): the cursor stays before it until it is understood.
+                    entries.truncate(position);
+                    until = from + u64::try_from(position).unwrap_or(0);
+                    tracing::warn!(origin = %self.peer.origin, index = until, "unknown kind of entry: later entries are not judged");
+                }
+                let rows = {
+                    let known = known.clone();
+                    compute(move || labelled(&known, &entries)).await
+                };
+                self.node.store.add_wanted(self.peer.no, known.no, &rows, until).await?;
+                from = until;
+                if unknown.is_some() {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Agreements with the peer whose linkage we have and that the peer has opened.
+    fn shared(&self) -> Vec<Arc<Known>> {
+        let snapshot = self.node.registry.snapshot();
+        let shared = |known: &&Arc<Known>| {
+            known.linkage.is_some()
+                && known.document.party(&self.peer.origin).is_some()
+                && known.document.party(&self.node.origin).is_some()
+                && known.acts.contains_key(&self.peer.origin)
+        };
+        snapshot.iter().filter(shared).cloned().collect()
+    }
+
+    async fn required(&self, path: &str, limit: usize) -> Outcome<bytes::Bytes> {
+        self.client.fetch(path, limit).await?.ok_or_else(|| self.misbehaved(format!("{path} is missing")))
+    }
+
+    async fn required_owned(&self, path: String, limit: usize) -> Outcome<bytes::Bytes> {
+        self.required(&path, limit).await
+    }
+
+    fn misbehaved(&self, why: impl std::fmt::Display) -> Problem {
+        Problem::new(Code::PeerMisbehaved, format!("{}: {why}", self.peer.origin))
+    }
+}
+
+/// The first entry of a log that we hold nothing of: it must have the fingerprint that people compared.
+pub(crate) async fn found(client: &Client, peer: &OriginRow) -> Outcome<KeyRing> {
+    let misbehaved =
+        |why: &dyn std::fmt::Display| Problem::new(Code::PeerMisbehaved, format!("{}: {why}", peer.origin));
+    for path in [TilePath::Entries { index: 0, width: 1 }, TilePath::Entries { index: 0, width: 256 }] {
+        let Some(bundle) = client.fetch(&path.to_string(), MAX_BUNDLE_LEN).await? else { continue };
+        let width = if matches!(path, TilePath::Entries { width: 1, .. }) { 1 } else { 256 };
+        let entries = split_bundle(&bundle, width).map_err(|error| misbehaved(&error))?;
+        let genesis = entries.first().ok_or_else(|| misbehaved(&"no first entry"))?;
+        return KeyRing::found(genesis, &peer.origin, &peer.fingerprint).map_err(|error| match error {
+            hefu_federation::trust::TrustError::Fingerprint => Problem::new(Code::FingerprintDiffers, error),
+            other => misbehaved(&other),
+        });
+    }
+    Err(misbehaved(&"no first entry"))
+}
+
+/// Verifies bundles one after the other; each group starts where the last one ended.
+fn verify(
+    frontier: &Frontier,
+    paths: &[TilePath],
+    bundles: &[bytes::Bytes],
+    mut size: u64,
+    mut last_t: i64,
+) -> Result<Vec<VerifiedEntries>, FrontierError> {
+    let mut groups = Vec::with_capacity(paths.len());
+    for (path, bytes) in paths.iter().zip(bundles) {
+        let verified = frontier.verify_bundle(*path, bytes, size, last_t)?;
+        size += u64::try_from(verified.data().len()).unwrap_or(0);
+        last_t = verified.last_t();
+        groups.push(verified);
+    }
+    Ok(groups)
+}
+
+/// The stored entries of an origin in [from, until), parsed.
+///
+/// # Errors
+/// The store fails, or a bundle is damaged.
+pub async fn entries_between(node: &Node, origin: OriginNo, from: u64, until: u64) -> Outcome<Vec<(u64, Entry)>> {
+    let mut bundles = Vec::new();
+    for index in from / TILE_WIDTH..until.div_ceil(TILE_WIDTH) {
+        let damaged = || Problem::new(Code::Damaged, format!("entry_bundle {index}"));
+        bundles.push((index, node.store.bundle(origin, index).await?.ok_or_else(damaged)?));
+    }
+    compute(move || {
+        let parse = |(index, (width, bytes)): &(u64, (u16, Vec<u8>))| {
+            let damaged = || Problem::new(Code::Damaged, format!("entry_bundle {index}"));
+            let first = index * TILE_WIDTH;
+            let entries = split_bundle(bytes, *width).map_err(|_| damaged())?;
+            let wanted = (first..).zip(entries).filter(|(at, _)| (from..until).contains(at));
+            wanted.map(|(at, data)| Ok((at, Entry::parse(data).map_err(|_| damaged())?))).collect::<Outcome<Vec<_>>>()
+        };
+        let parsed: Outcome<Vec<Vec<_>>> = bundles.par_iter().map(parse).collect();
+        Ok(parsed?.into_iter().flatten().collect())
+    })
+    .await
+}
+
+/// The entries that carry the label of an agreement: (index, t, of).
+fn labelled(known: &Known, entries: &[(u64, Entry)]) -> Vec<(u64, i64, Option<u64>)> {
+    let Some(linkage) = &known.linkage else { return Vec::new() };
+    let ours = |(index, entry): &(u64, Entry)| {
+        let (c, audience, of) = match &entry.body {
+            Body::Record { c, a } => (c, a, None),
+            Body::Amend { c, a, of } | Body::Withdraw { c, a, of } => (c, a, Some(*of)),
+            Body::Genesis(_) | Body::Agreement { .. } | Body::Unknown => return None,
+        };
+        let Audience::Agreement(label) = audience else { return None };
+        (blind_label(linkage.label_key(), c) == *label).then_some((*index, entry.t, of))
+    };
+    entries.par_iter().with_min_len(crate::compute::JOB_LEN).filter_map(ours).collect()
+}
+
+/// Most entries of one stored plan.
+const _: () = assert!(BUNDLES_PER_STEP * TILE_WIDTH <= 1024 && append::MAX_BATCH >= 1024);

@@ -1,0 +1,255 @@
+//! Records of a peer, page by page: the next page is fetched while this one is judged and stored.
+
+use super::{Round, entries_between};
+use crate::Node;
+use crate::client::Client;
+use crate::codec::compress;
+use crate::compute::{JOB_LEN, compute};
+use crate::problem::{Code, Outcome, Problem};
+use crate::publish::view_of;
+use crate::registry::Known;
+use crate::store::{OriginNo, Payload, PayloadRow};
+use bytes::Bytes;
+use hefu_federation::key::Role;
+use hefu_federation::page::{self, Asked, MAX_LINES, MAX_PAGE_LEN};
+use hefu_federation::pull::{Judge, Judged, PayloadState, Wanted, judge_line, judge_page};
+use hefu_federation::reconcile::key::{Key, keys_of};
+use hefu_federation::reconcile::view::View;
+use hefu_federation::trust::KeyRing;
+use hefu_schemas::gate::MAX_RECORD_LEN;
+use hefu_schemas::id::{Did, RecordId};
+use hefu_schemas::scan::scan;
+use rayon::prelude::*;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Pages fetched ahead of the one that is judged.
+const PAGES_AHEAD: usize = 2;
+
+impl Round<'_> {
+    /// Fetches, judges and stores what is wanted under each shared agreement.
+    pub(super) async fn records(&mut self) -> Outcome<()> {
+        let until = self.head.range.size();
+        for known in self.shared() {
+            if known.standing().opened_at(&self.peer.origin).is_none() {
+                continue;
+            }
+            let first = self.node.store.wanted(self.peer.no, known.no, 0, until, true, 1).await?;
+            if let Some(from) = first.first() {
+                self.agreement_records(&known, *from, until).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn agreement_records(&mut self, known: &Arc<Known>, from: u64, until: u64) -> Outcome<()> {
+        let (sender, mut pages) = mpsc::channel(PAGES_AHEAD);
+        let fetcher =
+            Fetcher { node: self.node.clone(), peer: self.peer.no, client: self.client.clone(), known: known.clone() };
+        let fetching = tokio::spawn(fetcher.run(from, until, sender));
+        while let Some((from, until, bytes)) = pages.recv().await {
+            let rows = self.judge(known, from, until, bytes).await?;
+            self.absorb(rows).await?;
+        }
+        fetching.await.map_err(|error| Problem::new(Code::Internal, error))?
+    }
+
+    /// Judges one page on the rayon pool and prepares its rows.
+    async fn judge(
+        &self,
+        known: &Arc<Known>,
+        from: u64,
+        until: u64,
+        bytes: Bytes,
+    ) -> Outcome<Vec<(PayloadRow, Vec<Key>)>> {
+        let wanted = self.wanted(known, from, until, &bytes).await?;
+        let (ring, own, known, origin) =
+            (self.ring.clone(), self.node.did.clone(), known.clone(), self.peer.origin.clone());
+        let rows = compute(move || judge_rows(&ring, &own, &known, from, until, &bytes, &wanted))
+            .await
+            .map_err(|error| Problem::new(Code::PeerMisbehaved, format!("{origin}: {error}")))?;
+        self.with_keys_of_corrected(rows).await
+    }
+
+    /// The wanted entries that a page speaks for. Its reach is read from the unverified trailer; the judge verifies it.
+    async fn wanted(&self, known: &Known, from: u64, until: u64, bytes: &[u8]) -> Outcome<Vec<Wanted>> {
+        let reach = trailer_next(bytes).unwrap_or(until).clamp(from, until);
+        let limit = usize::try_from(reach - from).unwrap_or(usize::MAX);
+        let indexes = self.node.store.wanted(self.peer.no, known.no, from, reach, true, limit).await?;
+        let (Some(first), Some(last)) = (indexes.first(), indexes.last()) else { return Ok(Vec::new()) };
+        let entries = entries_between(self.node, self.peer.no, *first, last + 1).await?;
+        let mut wanted = Vec::with_capacity(indexes.len());
+        let mut entries = entries.into_iter();
+        for index in indexes {
+            let Some((_, entry)) = entries.by_ref().find(|(at, _)| *at == index) else { continue };
+            let of = match &entry.body {
+                hefu_federation::entry::Body::Amend { of, .. } | hefu_federation::entry::Body::Withdraw { of, .. } => {
+                    Some(*of)
+                }
+                _ => None,
+            };
+            let of_id = match of {
+                Some(of) => self.node.store.row(self.peer.no, of).await?.and_then(|row| row.id),
+                None => None,
+            };
+            wanted.push(Wanted { index, entry, of_id });
+        }
+        Ok(wanted)
+    }
+
+    /// A correction is filed under the keys of what it corrects too, or that key would not hear of it.
+    async fn with_keys_of_corrected(
+        &self,
+        mut rows: Vec<(PayloadRow, Vec<Key>)>,
+    ) -> Outcome<Vec<(PayloadRow, Vec<Key>)>> {
+        let in_page: HashMap<u64, Vec<Key>> = rows.iter().map(|(row, keys)| (row.index, keys.clone())).collect();
+        for (row, keys) in &mut rows {
+            let (Some(of), PayloadState::Held) = (row.of, row.state) else { continue };
+            keys.extend(match in_page.get(&of) {
+                Some(keys) => keys.clone(),
+                None => keys_at(self.node, self.peer.no, of).await?,
+            });
+            keys.sort();
+            keys.dedup();
+        }
+        Ok(rows)
+    }
+
+    async fn absorb(&mut self, rows: Vec<(PayloadRow, Vec<Key>)>) -> Outcome<()> {
+        let held = rows.iter().filter(|(row, _)| row.state == PayloadState::Held).count();
+        let turned_down = self.node.store.absorb(self.peer.no, &rows).await?;
+        let held = held.saturating_sub(turned_down.len());
+        self.report.held += u64::try_from(held).unwrap_or(0);
+        self.report.not_held += u64::try_from(rows.len() - held).unwrap_or(0);
+        for (row, _) in rows.iter().filter(|(row, _)| row.state != PayloadState::Held) {
+            let reason = row.reason.as_deref().unwrap_or_default();
+            tracing::debug!(origin = %self.peer.origin, index = row.index, state = row.state.code(), reason, "record not held");
+        }
+        if !rows.is_empty() {
+            self.node.reconcile_bell.notify_one();
+        }
+        Ok(())
+    }
+}
+
+/// The keys of a stored record; none when it is not held.
+///
+/// # Errors
+/// The store fails.
+pub(crate) async fn keys_at(node: &Node, origin: OriginNo, index: u64) -> Outcome<Vec<Key>> {
+    let row = node.store.row(origin, index).await?;
+    Ok(row.as_ref().and_then(view_of).map(|view| keys_of(&view)).unwrap_or_default())
+}
+
+struct Fetcher {
+    node: Arc<Node>,
+    peer: OriginNo,
+    client: Client,
+    known: Arc<Known>,
+}
+
+impl Fetcher {
+    /// Fetches page after page of what is wanted from an index on. Where a page ends is read from its still unverified
+    /// trailer, so that the next one is on its way while this one is judged.
+    async fn run(self, mut from: u64, end: u64, pages: mpsc::Sender<(u64, u64, Bytes)>) -> Outcome<()> {
+        loop {
+            // A few that are withheld far apart must not cost all the pages between them.
+            let wanted = self.node.store.wanted(self.peer, self.known.no, from, end, true, MAX_LINES).await?;
+            let (Some(first), Some(last)) = (wanted.first(), wanted.last()) else { return Ok(()) };
+            let (first, until) = (*first, last + 1);
+            let bytes = self.fetch(first, until).await?;
+            from = trailer_next(&bytes).filter(|next| *next > first && *next < until).unwrap_or(until);
+            // The receiver is gone when judging failed: its error is the one to report.
+            if pages.send((first, until, bytes)).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn fetch(&self, from: u64, until: u64) -> Outcome<Bytes> {
+        let path = format!("v1/agreements/{}/records?from={from}&until={until}", self.known.document.id.uuid());
+        let misbehaved = |why: &str| Problem::new(Code::PeerMisbehaved, format!("{path} {why}"));
+        let compressed =
+            self.client.fetch_signed(&path, MAX_PAGE_LEN).await?.ok_or_else(|| misbehaved("is missing"))?;
+        let inflated = compute(move || inflate(&compressed)).await;
+        inflated.ok_or_else(|| misbehaved(&format!("is not a zstd page within {MAX_PAGE_LEN} bytes")))
+    }
+}
+
+/// Inflates a page, never beyond the limit.
+fn inflate(compressed: &[u8]) -> Option<Bytes> {
+    use std::io::Read;
+    let decoder = zstd::stream::read::Decoder::new(compressed).ok()?;
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(MAX_PAGE_LEN).ok()?;
+    decoder.take(limit + 1).read_to_end(&mut bytes).ok()?;
+    (bytes.len() <= MAX_PAGE_LEN).then(|| bytes.into())
+}
+
+/// `next` of the last line, before anything is verified: only to know what to fetch meanwhile.
+fn trailer_next(bytes: &[u8]) -> Option<u64> {
+    let body = bytes.strip_suffix(b"\n")?;
+    let last = body.rsplit(|byte| *byte == b'\n').next()?;
+    let trailer = scan(last, MAX_RECORD_LEN).ok()?;
+    trailer.root().member("next")?.as_integer().and_then(|next| u64::try_from(next).ok())
+}
+
+fn judge_rows(
+    ring: &KeyRing,
+    own: &Did,
+    known: &Known,
+    from: u64,
+    until: u64,
+    bytes: &[u8],
+    wanted: &[Wanted],
+) -> Result<Vec<(PayloadRow, Vec<Key>)>, page::PageError> {
+    let asked = Asked { agreement: known.document.id, to: own, from, until };
+    let size = until;
+    let page = page::read(bytes, &asked, |key_id| {
+        (key_id.did == *ring.did()).then(|| ring.valid_at(Role::Request, &key_id.multikey, size).cloned()).flatten()
+    })?;
+    debug_assert!(page.lines().len() <= MAX_LINES);
+    let standing = known.standing();
+    let Some(linkage) = &known.linkage else { return Ok(Vec::new()) };
+    let judge = Judge { keys: ring, standing: &standing, linkage };
+    let judged = judge_page(&page, wanted, |lines| {
+        let one = |(wanted, salt, record): &(&Wanted, [u8; 32], &[u8])| judge_line(&judge, wanted, *salt, record);
+        lines.par_iter().with_min_len(JOB_LEN / 4).map(one).collect()
+    });
+    let entries: HashMap<u64, &Wanted> = wanted.iter().map(|wanted| (wanted.index, wanted)).collect();
+    let row = |judged: &Judged| entries.get(&judged.index).map(|wanted| stored(known, wanted, judged));
+    Ok(judged.rows().par_iter().with_min_len(JOB_LEN / 4).filter_map(row).collect())
+}
+
+/// A judged row as it is stored, with the keys of its record.
+fn stored(known: &Known, wanted: &Wanted, judged: &Judged) -> (PayloadRow, Vec<Key>) {
+    let of = match &wanted.entry.body {
+        hefu_federation::entry::Body::Amend { of, .. } | hefu_federation::entry::Body::Withdraw { of, .. } => Some(*of),
+        _ => None,
+    };
+    let keys = match (&judged.payload, judged.state) {
+        (Some((_, record)), PayloadState::Held) => scan(record.as_slice(), MAX_RECORD_LEN)
+            .ok()
+            .and_then(|document| View::read(&document))
+            .map(|view| keys_of(&view)),
+        _ => None,
+    };
+    let payload = judged.payload.as_ref().map(|(salt, record)| {
+        let (codec, body) = compress(record);
+        Payload { salt: *salt, codec, body }
+    });
+    let id: Option<RecordId> = judged.record.map(|(id, _)| id);
+    let row = PayloadRow {
+        index: judged.index,
+        agreement: known.no,
+        state: judged.state,
+        reason: judged.reason.clone(),
+        t: wanted.entry.t,
+        of,
+        id,
+        kind: judged.record.map(|(_, kind)| kind),
+        payload,
+    };
+    (row, keys.unwrap_or_default())
+}

@@ -1,0 +1,164 @@
+//! Reconciling: keys that new entries were filed under, and keys whose time has come, are evaluated by the pure rules.
+//!
+//! ```text
+//! dirty rows ─▶ facts of their keys ─▶ rules (rayon) ─▶ findings, due dates, stale buckets     one transaction a step
+//! ```
+
+use crate::Node;
+use crate::compute::compute;
+use crate::problem::Outcome;
+use crate::publish::view_of;
+use crate::registry::Known;
+use crate::store::{AgreementNo, DirtyRow, EvaluatedKey, OriginNo, PayloadRow};
+use hefu_federation::reconcile::key::Key;
+use hefu_federation::reconcile::{Context, Evaluation, Fact, reconcile};
+use hefu_schemas::id::Origin;
+use jiff::civil::Date;
+use rayon::prelude::*;
+use serde::Serialize;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Queue rows of one step. Keys are HMACs: the more rows are merged at a time, the fewer pages each of them dirties.
+const STEP_ROWS: usize = 50_000;
+/// Keys evaluated at a time.
+const STEP_KEYS: usize = 10_000;
+
+/// What a reconciliation did.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Keys evaluated.
+    pub keys: u64,
+    /// Open findings afterwards.
+    pub findings: u64,
+}
+
+/// Evaluates everything that waits, for every agreement, as of today in its time zone.
+///
+/// # Errors
+/// The store fails.
+pub async fn run(node: &Arc<Node>) -> Outcome<Report> {
+    let _one_at_a_time = node.reconciling.lock().await;
+    let mut report = Report::default();
+    let snapshot = node.registry.snapshot();
+    let mut done: Vec<AgreementNo> = Vec::new();
+    for known in snapshot.iter().rev() {
+        if !done.contains(&known.no) {
+            done.push(known.no);
+            report.keys += agreement(node, known).await?;
+        }
+    }
+    report.findings = node.store.finding_counts().await?.iter().map(|(.., count)| count).sum();
+    Ok(report)
+}
+
+async fn agreement(node: &Arc<Node>, known: &Arc<Known>) -> Outcome<u64> {
+    let as_of = node.clock.today(&known.document.terms.time_zone);
+    let mut evaluated = 0;
+    loop {
+        let dirty = node.store.dirty(known.no, STEP_ROWS).await?;
+        if dirty.is_empty() {
+            break;
+        }
+        evaluated += step(node, known, as_of, dirty).await?;
+    }
+    loop {
+        let due = node.store.due(known.no, as_of, STEP_KEYS).await?;
+        if due.is_empty() {
+            return Ok(evaluated);
+        }
+        let keys = evaluate(node, known, as_of, &due, &[]).await?;
+        evaluated += u64::try_from(keys.len()).unwrap_or(0);
+        node.store.commit_evaluations(known.no, as_of, &[], &keys, node.clock.now_ms()).await?;
+    }
+}
+
+async fn step(node: &Arc<Node>, known: &Arc<Known>, as_of: Date, dirty: Vec<DirtyRow>) -> Outcome<u64> {
+    let mut keys: Vec<Key> = dirty.iter().map(|row| row.key.clone()).collect();
+    keys.sort();
+    keys.dedup();
+    let mut evaluated = Vec::with_capacity(keys.len());
+    for part in keys.chunks(STEP_KEYS) {
+        evaluated.extend(evaluate(node, known, as_of, part, &dirty).await?);
+    }
+    let count = u64::try_from(evaluated.len()).unwrap_or(0);
+    node.store.commit_evaluations(known.no, as_of, &dirty, &evaluated, node.clock.now_ms()).await?;
+    Ok(count)
+}
+
+async fn evaluate(
+    node: &Arc<Node>,
+    known: &Arc<Known>,
+    as_of: Date,
+    keys: &[Key],
+    dirty: &[DirtyRow],
+) -> Outcome<Vec<EvaluatedKey>> {
+    let found = evaluations(node, known, as_of, keys, dirty, None).await?;
+    let evaluated = keys.iter().zip(found).map(|(key, (evaluation, _))| EvaluatedKey {
+        key: key.clone(),
+        findings: evaluation.findings,
+        next: evaluation.next,
+    });
+    Ok(evaluated.collect())
+}
+
+/// Upper bound of the entries that an evaluation may see, by origin.
+pub type Bounds = HashMap<OriginNo, u64>;
+
+/// Evaluates keys on a date, with only the entries below `bounds` when given; the evaluation and the number of facts of each.
+///
+/// # Errors
+/// The store fails.
+pub async fn evaluations(
+    node: &Arc<Node>,
+    known: &Arc<Known>,
+    as_of: Date,
+    keys: &[Key],
+    dirty: &[DirtyRow],
+    bounds: Option<&Bounds>,
+) -> Outcome<Vec<(Evaluation, usize)>> {
+    let mut rows = node.store.facts(known.no, keys, dirty).await?;
+    if let Some(bounds) = bounds {
+        rows.retain(|(_, origin, row)| bounds.get(origin).is_some_and(|bound| row.index < *bound));
+    }
+    let origins: HashMap<OriginNo, Origin> =
+        node.store.origins().await?.into_iter().map(|row| (row.no, row.origin)).collect();
+    let (known, keys, bounds) = (known.clone(), keys.to_vec(), bounds.cloned());
+    Ok(compute(move || {
+        let facts = facts_by_key(&rows, &origins, keys.len());
+        let mut standing = known.standing();
+        if let Some(bounds) = bounds {
+            // Acts are entries too: those at or above the heads are not part of the question.
+            let bounds: HashMap<&Origin, u64> =
+                bounds.iter().filter_map(|(no, bound)| Some((origins.get(no)?, *bound))).collect();
+            for (origin, acts) in &mut standing.acts {
+                acts.retain(|act| bounds.get(origin).is_some_and(|bound| act.index < *bound));
+            }
+        }
+        let context = Context { standing: &standing, as_of };
+        let evaluate = |(key, facts): (&Key, Vec<Fact>)| (reconcile(&context, key, &facts), facts.len());
+        keys.par_iter().zip(facts.into_par_iter()).with_min_len(crate::compute::JOB_LEN).map(evaluate).collect()
+    })
+    .await)
+}
+
+fn facts_by_key(
+    rows: &[(usize, OriginNo, PayloadRow)],
+    origins: &HashMap<OriginNo, Origin>,
+    keys: usize,
+) -> Vec<Vec<Fact>> {
+    let fact = |(position, origin, row): &(usize, OriginNo, PayloadRow)| {
+        let view = view_of(row)?;
+        let origin = origins.get(origin)?.clone();
+        Some((*position, Fact { origin, index: row.index, t: row.t, of: row.of, id: view.id, view }))
+    };
+    let read: Vec<(usize, Fact)> = rows.par_iter().with_min_len(crate::compute::JOB_LEN).filter_map(fact).collect();
+    let mut by_key: Vec<Vec<Fact>> = (0..keys).map(|_| Vec::new()).collect();
+    for (position, fact) in read {
+        if let Some(facts) = by_key.get_mut(position) {
+            facts.push(fact);
+        }
+    }
+    by_key
+}

@@ -1,0 +1,122 @@
+//! The agreements that the node knows, in memory: documents, verified proofs, acts, linkages. Reloaded after each
+//! change; readers hold a snapshot.
+
+use crate::store::{AgreementNo, DocumentRow, Store, StoreError, StoreResult};
+use hefu_federation::agreement::{SeenAct, Standing, State};
+use hefu_federation::linkage::Linkage;
+use hefu_schemas::agreement::Agreement;
+use hefu_schemas::id::{AgreementId, Digest, Origin};
+use jiff::civil::Date;
+use std::collections::BTreeMap;
+use std::sync::{Arc, RwLock};
+
+/// One version of an agreement with all that is known of it.
+#[derive(Debug)]
+pub struct Known {
+    /// Local number of its id.
+    pub no: AgreementNo,
+    /// The document.
+    pub document: Agreement,
+    /// Verified proofs by party.
+    pub proofs: Vec<(Origin, Vec<u8>)>,
+    /// Acts by party, in index order.
+    pub acts: BTreeMap<Origin, Vec<SeenAct>>,
+    /// The linkage of the document's epoch, once opened.
+    pub linkage: Option<Linkage>,
+}
+
+impl Known {
+    /// What the pure checks need.
+    pub fn standing(&self) -> Standing<'_> {
+        Standing {
+            agreement: &self.document,
+            proofs: self.proofs.iter().map(|(origin, _)| origin.clone()).collect(),
+            acts: self.acts.clone(),
+        }
+    }
+
+    /// The state on a day.
+    pub fn state(&self, today: Date) -> State {
+        self.standing().state(today)
+    }
+}
+
+/// All agreements, newest version of an id last.
+pub type Snapshot = Arc<Vec<Arc<Known>>>;
+
+/// Holder of the current snapshot.
+#[derive(Debug, Default)]
+pub struct Registry {
+    /// Locked only to swap or clone the pointer.
+    current: RwLock<Snapshot>,
+}
+
+impl Registry {
+    /// The current snapshot.
+    pub fn snapshot(&self) -> Snapshot {
+        self.current.read().map_or_else(|poisoned| poisoned.into_inner().clone(), |guard| guard.clone())
+    }
+
+    /// The newest version of an agreement.
+    pub fn by_id(&self, id: AgreementId) -> Option<Arc<Known>> {
+        self.snapshot().iter().rev().find(|known| known.document.id == id).cloned()
+    }
+
+    /// The version with a digest.
+    pub fn by_digest(&self, digest: &Digest) -> Option<Arc<Known>> {
+        self.snapshot().iter().find(|known| known.document.digest == *digest).cloned()
+    }
+
+    /// The newest version of an agreement by local number.
+    pub fn by_no(&self, no: AgreementNo) -> Option<Arc<Known>> {
+        self.snapshot().iter().rev().find(|known| known.no == no).cloned()
+    }
+
+    /// Reads everything anew from the store.
+    ///
+    /// # Errors
+    /// The store fails, or a stored document no longer reads.
+    pub async fn reload(&self, store: &dyn Store) -> StoreResult<()> {
+        let origins: BTreeMap<_, _> = store.origins().await?.into_iter().map(|row| (row.no, row.origin)).collect();
+        let mut acts: BTreeMap<Digest, BTreeMap<Origin, Vec<SeenAct>>> = BTreeMap::new();
+        for row in store.acts().await? {
+            if let Some(origin) = origins.get(&row.origin) {
+                let act = SeenAct { act: row.act, index: row.index, on: row.on, t: row.t };
+                acts.entry(row.digest).or_default().entry(origin.clone()).or_default().push(act);
+            }
+        }
+        let mut all = Vec::new();
+        for row in store.documents().await? {
+            all.push(Arc::new(load(store, row, &mut acts).await?));
+        }
+        let snapshot = Arc::new(all);
+        match self.current.write() {
+            Ok(mut guard) => *guard = snapshot,
+            Err(poisoned) => *poisoned.into_inner() = snapshot,
+        }
+        Ok(())
+    }
+}
+
+async fn load(
+    store: &dyn Store,
+    row: DocumentRow,
+    acts: &mut BTreeMap<Digest, BTreeMap<Origin, Vec<SeenAct>>>,
+) -> StoreResult<Known> {
+    let document = Agreement::read(&row.bytes)
+        .map_err(|_| StoreError::Damaged { what: format!("agreement_document {}", row.digest) })?;
+    let epoch = document.terms.linkage_epoch;
+    let linkages = store.linkages(row.no).await?;
+    let linkage = linkages
+        .into_iter()
+        .find(|(stored, _)| *stored == epoch)
+        .map(|(epoch, secret)| Linkage::from_exposed(epoch, &secret))
+        .filter(|linkage| linkage.commitment() == document.terms.linkage_commitment);
+    Ok(Known {
+        no: row.no,
+        proofs: store.proofs(&row.digest).await?,
+        acts: acts.remove(&row.digest).unwrap_or_default(),
+        document,
+        linkage,
+    })
+}

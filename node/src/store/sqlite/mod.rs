@@ -1,0 +1,171 @@
+//! The embedded database: one file in WAL mode, one writer, two readers.
+//!
+//! A write is one `BEGIN IMMEDIATE` transaction on the one writing connection: writers of this process queue for it,
+//! a second process (the command line beside a running server) waits up to [`BUSY`]. Readers see the last committed state
+//! and never wait. A transaction whose future is dropped is rolled back.
+
+mod agreement;
+mod bulk;
+mod evaluate;
+mod facts;
+mod guard;
+mod log;
+mod payload;
+#[cfg(test)]
+mod plans;
+mod reconcile;
+mod row;
+mod states;
+mod write;
+
+use super::{StoreResult, number};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, SqlSafeStr, Transaction};
+use std::path::Path;
+use std::time::Duration;
+
+/// Marks the file as ours: `HEFU` in the header (`PRAGMA application_id`).
+const APPLICATION_ID: &str = "1212499541";
+/// Bytes of a page. Records of about 400 bytes and tiles of 8 KiB fit 16 KiB pages better than the usual 4 KiB.
+const PAGE_SIZE: u32 = 16_384;
+/// How long a connection waits for another process's write.
+const BUSY: Duration = Duration::from_secs(10);
+/// Page cache of the writer, KiB (negative as the pragma wants it).
+const WRITER_CACHE: &str = "-65536";
+/// Page cache of each reader, KiB.
+const READER_CACHE: &str = "-16384";
+/// Readers: one for serving, one for whoever scans.
+const READERS: u32 = 2;
+/// Pages in the write-ahead file at which it is copied back (64 MiB): pages that are written again and again (the last tile,
+/// the right edge of an index) are then copied once.
+const CHECKPOINT_PAGES: &str = "4096";
+/// What the write-ahead file is cut down to after a burst, bytes.
+const JOURNAL_LIMIT: &str = "134217728";
+/// Prepared statements kept per connection: all of ours in all their sizes.
+const STATEMENTS: usize = 200;
+/// Rows in flight between the database's thread and ours.
+const ROWS_IN_FLIGHT: usize = 1_024;
+
+/// A store in one SQLite file.
+#[derive(Debug, Clone)]
+pub struct Sqlite {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+impl Sqlite {
+    /// Makes a new database at `path` with permissions 0600 (SQLite gives its side files the same).
+    ///
+    /// # Errors
+    /// The file exists, or cannot be made.
+    pub async fn create(path: &Path) -> StoreResult<Self> {
+        let mut file = tokio::fs::OpenOptions::new();
+        file.write(true).create_new(true);
+        #[cfg(unix)]
+        file.mode(0o600);
+        let file = file.open(path).await.map_err(sqlx::Error::Io)?;
+        file.sync_all().await.map_err(sqlx::Error::Io)?;
+        // Page size first, since it cannot change once there is a page. If we stop before the tables are there, `open`
+        // refuses the file or completes it: nothing is in it yet.
+        let options = options(path).page_size(PAGE_SIZE).pragma("application_id", APPLICATION_ID);
+        let mut conn = options.journal_mode(SqliteJournalMode::Wal).connect().await?;
+        migrator().run(&mut conn).await?;
+        sqlx::Connection::close(conn).await?;
+        Self::open(path).await
+    }
+
+    /// Opens the database at `path`, brings its tables up to date and never makes one.
+    ///
+    /// # Errors
+    /// No such file, not a database of Hefu, or newer than this program.
+    pub async fn open(path: &Path) -> StoreResult<Self> {
+        let options = options(path);
+        let writing = options.clone().pragma("cache_size", WRITER_CACHE);
+        let writer = pool(1).connect_with(writing).await?;
+        let id: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&writer).await?;
+        if id.to_string() != APPLICATION_ID {
+            return Err(number::damaged("the file is not a database of this program"));
+        }
+        migrator().run(&writer).await?;
+        let reading = options.pragma("cache_size", READER_CACHE).pragma("query_only", "ON");
+        let readers = pool(READERS).connect_with(reading).await?;
+        Ok(Self { writer, readers })
+    }
+
+    /// Copies the write-ahead file back, cuts it to nothing and closes all connections.
+    ///
+    /// # Errors
+    /// The database fails; a reader elsewhere is no failure.
+    pub async fn close(&self) -> StoreResult<()> {
+        self.readers.close().await;
+        self.truncate().await?;
+        self.writer.close().await;
+        Ok(())
+    }
+
+    /// Copies the write-ahead file back and cuts it to nothing, so that what was deleted is nowhere (after an erasure).
+    /// `false` when a reader still needed it.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn truncate(&self) -> StoreResult<bool> {
+        let busy: i64 = sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&self.writer).await?;
+        Ok(busy == 0)
+    }
+
+    /// A transaction that holds the write lock from its start, so that what it reads is what it changes.
+    async fn begin(&self) -> StoreResult<Transaction<'static, sqlx::Sqlite>> {
+        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// A connection for reading; single statements see one committed state.
+    async fn reader(&self) -> StoreResult<PoolConnection<sqlx::Sqlite>> {
+        Ok(self.readers.acquire().await?)
+    }
+
+    /// A transaction for reads that must all see the same state.
+    async fn snapshot(&self) -> StoreResult<Transaction<'static, sqlx::Sqlite>> {
+        Ok(self.readers.begin().await?)
+    }
+}
+
+/// Options of every connection.
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .foreign_keys(true)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY)
+        .pragma("secure_delete", "ON")
+        .pragma("temp_store", "MEMORY")
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        .pragma("journal_size_limit", JOURNAL_LIMIT)
+        .statement_cache_capacity(STATEMENTS)
+        .row_buffer_size(ROWS_IN_FLIGHT)
+        .disable_statement_logging()
+}
+
+/// A pool whose connections live as long as it: a reconnect would lose cache and prepared statements.
+fn pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .min_connections(connections)
+        .max_connections(connections)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+}
+
+/// The migrations, built into the program.
+fn migrator() -> Migrator {
+    let store = include_str!("../../../migrations/sqlite/0001_store.sql");
+    Migrator::with_migrations(vec![Migration::new(
+        1,
+        "store".into(),
+        MigrationType::Simple,
+        store.into_sql_str(),
+        false,
+    )])
+}

@@ -1,0 +1,66 @@
+//! Checks that statements on large tables go through an index.
+
+use super::bulk::Bulk;
+use super::{Sqlite, evaluate, facts, payload, reconcile, write};
+use crate::store::sql;
+use sqlx::{AssertSqlSafe, Row};
+
+/// Every statement whose cost must not grow with the tables, with a few rows where it is one over many.
+fn statements() -> Vec<String> {
+    let bulk = |bulk: &Bulk| bulk.sql(3).0;
+    let single = [
+        sql::TILE,
+        sql::BUNDLE,
+        payload::ROWS,
+        sql::ROW,
+        payload::WANTED,
+        payload::WANTED_AGAIN,
+        sql::STATE_COUNTS,
+        sql::STATES,
+        sql::STATE_BLOCKS,
+        sql::DIRTY,
+        sql::DUE,
+        sql::DEQUEUE,
+        payload::ANY_HELD,
+        sql::BUCKET_FINDINGS,
+        sql::PURGE_NONCES,
+        sql::TALLIES,
+        reconcile::BUCKET_KEYS,
+        evaluate::CLEAR,
+    ];
+    let many = [
+        payload::HELD_AMONG,
+        payload::FIND_IDS,
+        payload::FIND_DRAFTS,
+        payload::FIND_DRAFTS_RECENT,
+        write::ABSORB,
+        facts::FIND_FACTS,
+        facts::FIND_FACTS_RECENT,
+        facts::FIND_ROWS,
+        evaluate::FIND_FINDINGS,
+        evaluate::DROP_FINDINGS,
+        evaluate::FIND_DUE,
+        evaluate::DROP_DUE,
+    ];
+    single.iter().map(|sql| (*sql).to_owned()).chain(many.iter().map(bulk)).collect()
+}
+
+#[tokio::test]
+async fn no_statement_reads_a_whole_table() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let store = Sqlite::create(&dir.path().join("hefu.db")).await.unwrap();
+    for statement in statements() {
+        let query = format!("EXPLAIN QUERY PLAN {statement}");
+        let rows = sqlx::query(AssertSqlSafe(query)).fetch_all(&store.writer).await.unwrap();
+        let steps: Vec<String> = rows.iter().map(|row| row.get(3)).collect();
+        let scan = |step: &&String| {
+            step.starts_with("SCAN")
+                && !["SCAN v", "SCAN f", "VALUES CLAUSE", "CONSTANT ROW"].iter().any(|ok| step.contains(ok))
+        };
+        assert_eq!(steps.iter().find(scan), None, "{statement}\n{steps:#?}");
+        let sort = |step: &&String| {
+            step.contains("TEMP B-TREE") && !step.contains("LAST TERM") && !statement.contains("GROUP BY")
+        };
+        assert_eq!(steps.iter().find(sort), None, "{statement}\n{steps:#?}");
+    }
+}

@@ -1,0 +1,212 @@
+//! Facts by key, findings, due dates, buckets, tallies.
+
+use super::bulk::{Args, Bulk};
+use super::{Sqlite, evaluate, facts};
+use crate::store::number::{damaged, fixed, int, limit, severity, unsigned};
+use crate::store::{
+    AgreementNo, BucketKey, BucketRow, DirtyRow, EvaluatedKey, OriginNo, PayloadRow, ReconcileStore, StoreResult, sql,
+};
+use async_trait::async_trait;
+use hefu_federation::reconcile::finding::Finding;
+use hefu_federation::reconcile::key::Key;
+use hefu_schemas::id::Digest;
+use jiff::civil::Date;
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+use std::collections::{BTreeSet, HashMap};
+
+/// Both tables may have a fact; the index alone tells whether it is held.
+pub(super) const BUCKET_KEYS: &str = "SELECT f.key, COUNT(DISTINCT f.origin) FROM \
+     (SELECT key, origin, idx FROM fact WHERE agreement = $1 AND bucket = $2 \
+      UNION ALL SELECT key, origin, idx FROM fact_recent WHERE agreement = $1 AND bucket = $2) AS f \
+     CROSS JOIN payload p INDEXED BY payload_by_agreement \
+     ON p.origin = f.origin AND p.agreement = $1 AND p.idx = f.idx AND p.state = 1 GROUP BY f.key ORDER BY f.key";
+const STORE_BUCKETS: Bulk = Bulk {
+    before: "INSERT INTO bucket (agreement, bucket, stale, digest, matched, critical, error, warning, notice) VALUES ",
+    columns: 9,
+    after: " ON CONFLICT (agreement, bucket) DO UPDATE SET stale = 0, digest = excluded.digest, \
+            matched = excluded.matched, critical = excluded.critical, error = excluded.error, \
+            warning = excluded.warning, notice = excluded.notice",
+};
+
+#[async_trait]
+impl ReconcileStore for Sqlite {
+    async fn dirty(&self, agreement: AgreementNo, most: usize) -> StoreResult<Vec<DirtyRow>> {
+        let query = sqlx::query(sql::DIRTY).bind(agreement.0).bind(limit(most));
+        let rows = query.fetch_all(&self.readers).await?;
+        rows.iter().map(|row| dirty_row(row, agreement)).collect()
+    }
+
+    async fn dirty_count(&self) -> StoreResult<u64> {
+        unsigned(sqlx::query_scalar(sql::DIRTY_COUNT).fetch_one(&self.readers).await?, "dirty: count")
+    }
+
+    async fn facts(
+        &self,
+        agreement: AgreementNo,
+        keys: &[Key],
+        dirty: &[DirtyRow],
+    ) -> StoreResult<Vec<(usize, OriginNo, PayloadRow)>> {
+        let mut tx = self.snapshot().await?;
+        let mut filed = facts::filed(&mut tx, agreement, keys).await?;
+        let positions: HashMap<&Key, usize> = keys.iter().zip(0..).collect();
+        for row in dirty.iter().filter(|row| row.agreement == agreement) {
+            if let Some(position) = positions.get(&row.key) {
+                filed.insert((*position, row.origin, row.index));
+            }
+        }
+        // Each row is read once, in the order of the table, also when several keys share it.
+        let wanted: BTreeSet<(OriginNo, u64)> = filed.iter().map(|(_, origin, index)| (*origin, *index)).collect();
+        let held = facts::held(&mut tx, &wanted.into_iter().collect::<Vec<_>>()).await?;
+        let fact = |(position, origin, index): (usize, OriginNo, u64)| {
+            Some((position, origin, held.get(&(origin, index))?.clone()))
+        };
+        Ok(filed.into_iter().filter_map(fact).collect())
+    }
+
+    async fn commit_evaluations(
+        &self,
+        agreement: AgreementNo,
+        as_of: Date,
+        dirty: &[DirtyRow],
+        evaluated: &[EvaluatedKey],
+        now_ms: i64,
+    ) -> StoreResult<()> {
+        let mut tx = self.begin().await?;
+        evaluate::file(&mut tx, agreement, as_of, dirty, now_ms).await?;
+        evaluate::replace_findings(&mut tx, agreement, evaluated, now_ms).await?;
+        evaluate::replace_due(&mut tx, agreement, evaluated).await?;
+        evaluate::mark_stale(&mut tx, agreement, dirty, evaluated).await?;
+        evaluate::dequeue(&mut tx, agreement, dirty).await?;
+        // If we stop here nothing was written: the rows are still queued and are evaluated again.
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn due(&self, agreement: AgreementNo, by: Date, most: usize) -> StoreResult<Vec<Key>> {
+        let query = sqlx::query_scalar(sql::DUE).bind(agreement.0).bind(by.to_string()).bind(limit(most));
+        let keys: Vec<Vec<u8>> = query.fetch_all(&self.readers).await?;
+        keys.into_iter().map(|key| stored_key(key, "due: key")).collect()
+    }
+
+    async fn bucket_keys(&self, agreement: AgreementNo, bucket: u16) -> StoreResult<Vec<BucketKey>> {
+        let query = sqlx::query(BUCKET_KEYS).bind(agreement.0).bind(i64::from(bucket));
+        let rows = query.fetch_all(&self.readers).await?;
+        let bucket_key = |row: &SqliteRow| {
+            let origins = u32::try_from(row.try_get::<i64, _>(1)?).map_err(|_| damaged("fact: origins"))?;
+            Ok(BucketKey { key: stored_key(row.try_get(0)?, "fact: key")?, origins })
+        };
+        rows.iter().map(bucket_key).collect()
+    }
+
+    async fn bucket_findings(&self, agreement: AgreementNo, bucket: u16) -> StoreResult<Vec<(Key, Finding)>> {
+        let query = sqlx::query(sql::BUCKET_FINDINGS).bind(agreement.0).bind(i64::from(bucket));
+        let rows = query.fetch_all(&self.readers).await?;
+        let item = |row: &SqliteRow| Ok((stored_key(row.try_get(0)?, "finding: key")?, finding(row.try_get(1)?)?));
+        rows.iter().map(item).collect()
+    }
+
+    async fn stale_buckets(&self, agreement: AgreementNo) -> StoreResult<Vec<u16>> {
+        let query = sqlx::query_scalar(sql::STALE_BUCKETS).bind(agreement.0);
+        let buckets: Vec<i64> = query.fetch_all(&self.readers).await?;
+        buckets.into_iter().map(bucket_number).collect()
+    }
+
+    async fn store_buckets(&self, agreement: AgreementNo, rows: &[BucketRow]) -> StoreResult<()> {
+        let mut tx = self.begin().await?;
+        let bind = |args: &mut Args, row: &BucketRow| {
+            args.push(agreement.0).push(i64::from(row.bucket)).push(0_i64).push(row.digest.0.to_vec());
+            args.push(int(row.matched));
+            row.findings.iter().for_each(|count| {
+                args.push(int(*count));
+            });
+        };
+        STORE_BUCKETS.execute(&mut tx, rows, bind).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn buckets(&self, agreement: AgreementNo) -> StoreResult<Vec<BucketRow>> {
+        let rows = sqlx::query(sql::BUCKETS).bind(agreement.0).fetch_all(&self.readers).await?;
+        rows.iter().map(bucket_row).collect()
+    }
+
+    async fn findings(
+        &self,
+        agreement: Option<AgreementNo>,
+        rule: Option<&str>,
+        most: usize,
+        offset: usize,
+    ) -> StoreResult<Vec<(AgreementNo, Key, Finding)>> {
+        let query = sqlx::query(sql::FINDINGS).bind(agreement.map(|no| no.0)).bind(rule);
+        let rows = query.bind(limit(most)).bind(limit(offset)).fetch_all(&self.readers).await?;
+        let item = |row: &SqliteRow| {
+            let key = stored_key(row.try_get(1)?, "finding: key")?;
+            Ok((AgreementNo(row.try_get(0)?), key, finding(row.try_get(2)?)?))
+        };
+        rows.iter().map(item).collect()
+    }
+
+    async fn finding_counts(&self) -> StoreResult<Vec<(AgreementNo, String, String, u64)>> {
+        let rows = sqlx::query(sql::FINDING_COUNTS).fetch_all(&self.readers).await?;
+        let count = |row: &SqliteRow| {
+            let severity = severity(row.try_get(2)?, "finding: severity")?.code().to_owned();
+            let count = unsigned(row.try_get(3)?, "finding: count")?;
+            Ok((AgreementNo(row.try_get(0)?), row.try_get(1)?, severity, count))
+        };
+        rows.iter().map(count).collect()
+    }
+
+    async fn add_tally(
+        &self,
+        agreement: AgreementNo,
+        as_of: Date,
+        party: OriginNo,
+        statement: &[u8],
+        now_ms: i64,
+    ) -> StoreResult<()> {
+        let query = sqlx::query(sql::ADD_TALLY).bind(agreement.0).bind(as_of.to_string()).bind(party.0);
+        query.bind(statement).bind(now_ms).execute(&self.writer).await?;
+        Ok(())
+    }
+
+    async fn tallies(&self, agreement: AgreementNo, most: usize) -> StoreResult<Vec<(Date, OriginNo, Vec<u8>)>> {
+        let query = sqlx::query(sql::TALLIES).bind(agreement.0).bind(limit(most));
+        let rows = query.fetch_all(&self.readers).await?;
+        let tally = |row: &SqliteRow| {
+            let as_of: Date = row.try_get::<&str, _>(0)?.parse().map_err(|_| damaged("tally: as_of"))?;
+            Ok((as_of, OriginNo(row.try_get(1)?), row.try_get(2)?))
+        };
+        rows.iter().map(tally).collect()
+    }
+}
+
+/// A key from the database.
+fn stored_key(bytes: Vec<u8>, what: &str) -> StoreResult<Key> {
+    Key::from_bytes(bytes).ok_or_else(|| damaged(what))
+}
+
+fn finding(json: &str) -> StoreResult<Finding> {
+    let value = serde_json::from_str(json).map_err(|_| damaged("finding: json"))?;
+    Finding::from_json(&value).ok_or_else(|| damaged("finding: json"))
+}
+
+fn bucket_number(number: i64) -> StoreResult<u16> {
+    u16::try_from(number).map_err(|_| damaged("bucket: bucket"))
+}
+
+fn dirty_row(row: &SqliteRow, agreement: AgreementNo) -> StoreResult<DirtyRow> {
+    let key = stored_key(row.try_get(1)?, "dirty: key")?;
+    let index = unsigned(row.try_get(3)?, "dirty: idx")?;
+    Ok(DirtyRow { seq: row.try_get(0)?, agreement, key, origin: OriginNo(row.try_get(2)?), index })
+}
+
+fn bucket_row(row: &SqliteRow) -> StoreResult<BucketRow> {
+    let count = |at: usize| unsigned(row.try_get(at)?, "bucket: count");
+    Ok(BucketRow {
+        bucket: bucket_number(row.try_get(0)?)?,
+        digest: Digest(fixed(row.try_get(1)?, "bucket: digest")?),
+        matched: count(2)?,
+        findings: [count(3)?, count(4)?, count(5)?, count(6)?],
+    })
+}

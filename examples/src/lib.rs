@@ -1,0 +1,114 @@
+//! Programs that use Hefu as a library, without a node.
+
+use hefu_federation::checkpoint::Checkpoint;
+use hefu_federation::entry::{Body, Entry};
+use hefu_federation::tile::{TILE_WIDTH, TilePath, split_bundle};
+use hefu_federation::tree::{CompactRange, leaf_hash};
+use hefu_federation::trust::KeyRing;
+use hefu_schemas::id::{Digest, Origin};
+use std::error::Error;
+use std::path::Path;
+
+/// What a verified mirror of a log holds.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// Whose log it is.
+    pub origin: String,
+    /// Number of entries.
+    pub size: u64,
+    /// Entries that stand for a record, a correction or a withdrawal.
+    pub records: u64,
+    /// Root of the tree, hex.
+    pub root: String,
+}
+
+/// Verifies a copy of a node's log as static files (`checkpoint` and `tile/entries/…` below `dir`, as any web server or
+/// `curl` would fetch them) against a fingerprint that was compared out of band.
+///
+/// # Errors
+/// A file is missing, or anything does not verify.
+pub fn verify_mirror(dir: &Path, origin: &str, fingerprint: &str) -> Result<Summary, Box<dyn Error>> {
+    let origin = Origin::parse(origin)?;
+    let fingerprint = hefu_federation::tree::Hash(Digest::parse(fingerprint)?.0);
+    let note = std::fs::read(dir.join("checkpoint"))?;
+    let stated = body_of(&note)?;
+    let mut range = CompactRange::new();
+    let (mut keys, mut records) = (None, 0);
+    for index in 0..stated.size.div_ceil(TILE_WIDTH) {
+        let width = u16::try_from(TILE_WIDTH.min(stated.size - index * TILE_WIDTH))?;
+        let bundle = std::fs::read(dir.join(TilePath::Entries { index, width }.to_string()))?;
+        for data in split_bundle(&bundle, width)? {
+            if keys.is_none() {
+                // The first entry founds the log: it must be the one that people compared.
+                keys = Some(KeyRing::found(data, &origin, &fingerprint)?);
+            }
+            let is_record =
+                matches!(Entry::parse(data)?.body, Body::Record { .. } | Body::Amend { .. } | Body::Withdraw { .. });
+            records += u64::from(is_record);
+            range.append(leaf_hash(data));
+        }
+    }
+    let keys = keys.ok_or("the log is empty")?;
+    let log_key = keys.current(hefu_federation::key::Role::Log, stated.size).ok_or("no log key")?;
+    let signed = Checkpoint::open(&note, &origin, log_key)?;
+    if range.root() != signed.root || range.size() != signed.size {
+        return Err("the entries do not give the root of the signed checkpoint".into());
+    }
+    Ok(Summary { origin: origin.to_string(), size: signed.size, records, root: Digest(signed.root.0).to_string() })
+}
+
+/// The body of a note: everything up to and with the newline before the blank line.
+fn body_of(note: &[u8]) -> Result<Checkpoint, Box<dyn Error>> {
+    let text = std::str::from_utf8(note)?;
+    let end = text.find("\n\n").ok_or("no signed note")?;
+    Ok(Checkpoint::parse(text.get(..=end).ok_or("no signed note")?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hefu_federation::append::{Head, plan};
+    use hefu_federation::entry::{Audience, Genesis};
+    use hefu_federation::key::{SealSecretKey, SecretKey};
+    use hefu_schemas::id::Did;
+
+    fn mirror(dir: &Path) -> String {
+        let key = |n: u8| SecretKey::from_seed(&[n; 32]);
+        let origin = Origin::parse("km.example").unwrap();
+        let genesis = Genesis {
+            origin: origin.clone(),
+            did: Did::from_authority("km.example").unwrap(),
+            record: key(1).public(),
+            log: key(2).public(),
+            witness: key(3).public(),
+            request: key(4).public(),
+            seal: SealSecretKey::from_seed(&[5; 32]).public(),
+            recovery: Digest::of(b"recovery"),
+        };
+        let mut batch = vec![Body::Genesis(genesis)];
+        batch.extend((0..299_u16).map(|n| Body::Record { c: Digest::of(&n.to_be_bytes()).0, a: Audience::Holder }));
+        let plan = plan(&Head::default(), batch, 1_790_000_000).unwrap();
+        for bundle in &plan.bundles {
+            let path = dir.join(TilePath::Entries { index: bundle.index, width: bundle.width }.to_string());
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, &bundle.bytes).unwrap();
+        }
+        let checkpoint = Checkpoint { origin: origin.to_string(), size: 300, root: plan.head.range.root() };
+        std::fs::write(dir.join("checkpoint"), checkpoint.sign(&key(2)).unwrap()).unwrap();
+        Digest(plan.entries[0].leaf_hash.0).to_string()
+    }
+
+    #[test]
+    fn a_mirror_verifies_and_a_changed_one_does_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let fingerprint = mirror(dir.path());
+        let summary = verify_mirror(dir.path(), "km.example", &fingerprint).unwrap();
+        assert_eq!((summary.size, summary.records), (300, 299));
+        assert!(verify_mirror(dir.path(), "km.example", &Digest::of(b"other").to_string()).is_err());
+        let path = dir.path().join("tile/entries/001.p/44");
+        let mut bytes = std::fs::read(&path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        std::fs::write(path, bytes).unwrap();
+        assert!(verify_mirror(dir.path(), "km.example", &fingerprint).is_err());
+    }
+}

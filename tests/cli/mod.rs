@@ -1,0 +1,6 @@
+//! The command line, by the real binary.
+
+mod help;
+mod nodes;
+mod readme;
+mod refusals;

@@ -1,0 +1,22 @@
+//! The demonstration as anybody runs it.
+
+use hefu_tests::process::run;
+use serde_json::{Value, json};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_ends_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = run(&folder.path().join("unused"), &["--json", "demo", "--records", "300"]).await.ended(0);
+    let report = said.json();
+    assert_eq!((&report["good"], &report["fits"]), (&json!(true), &json!(true)), "{report}");
+    assert!(report["planted"].as_u64().unwrap() > 0);
+    let cities = report["cities"].as_array().unwrap();
+    let digests: Vec<&Value> = cities.iter().map(|city| &city["tallyDigest"]).collect();
+    assert_eq!(digests.len(), 3);
+    assert!(digests.windows(2).all(|pair| pair[0] == pair[1]));
+    let rules = report["findingsByRule"].as_object().unwrap();
+    for rule in ["S1", "S3", "S4", "C1", "C2", "A1"] {
+        assert!(rules.contains_key(rule), "{rule} is planted and found: {rules:?}");
+    }
+    assert!(!folder.path().join("unused").exists(), "the demo leaves --dir alone");
+}

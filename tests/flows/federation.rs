@@ -1,0 +1,124 @@
+//! Publish, pull, reconcile, tally: the halves fit.
+
+use super::two;
+use crate::flows::tally::all_fit;
+use hefu_federation::agreement::State;
+use hefu_node::problem::Code;
+use hefu_node::propose::sign;
+use hefu_node::synthetic::{FoundFinding, agreement_terms, compare};
+use hefu_schemas::id::{AgreementId, Digest, RecordId};
+use hefu_tests::draft::{day, set};
+use hefu_tests::{TestFederation, TestNode, check_log};
+use serde_json::json;
+
+/// Publishes a population, pulls and reconciles it; every node finds what was planted and nothing else; the tallies fit.
+async fn population_fits(federation: &TestFederation, records: u64) {
+    let population = federation.publish_population(7, records).await;
+    federation.check().await;
+    federation.pull_all().await;
+    federation.check().await;
+    for node in &federation.nodes {
+        let found: Vec<FoundFinding> = node.findings().await.into_iter().map(found).collect();
+        let comparison = compare(population.planted(), &found);
+        assert!(comparison.is_exact(), "{}: {comparison:?}", node.url);
+    }
+    all_fit(federation, None).await;
+    federation.check().await;
+}
+
+fn found((rule, records): (String, Vec<String>)) -> FoundFinding {
+    FoundFinding { rule, records: records.iter().map(|id| RecordId::parse(id).unwrap()).collect() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_cities_fit() {
+    population_fits(&two().await, 200).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_cities_fit() {
+    population_fits(&TestFederation::new(&["530100", "510100", "500000"]).await, 200).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_is_followed_only_by_the_fingerprint_that_people_compared() {
+    let (ours, mut theirs) = (TestNode::new("530100").await, TestNode::new("510100").await);
+    let real = std::mem::replace(&mut theirs.fingerprint, Digest([7; 32]));
+    let refused = ours.follow(&theirs).await.unwrap_err();
+    assert_eq!(refused.code, Code::FingerprintDiffers, "{refused}");
+    assert!(refused.detail.contains(&real.to_string()), "{refused}");
+    assert!(ours.node().peers().await.unwrap().is_empty(), "nothing is stored");
+    theirs.fingerprint = real;
+    ours.follow(&theirs).await.unwrap();
+    assert_eq!(ours.size_of(&theirs).await, theirs.size().await);
+    // Following it again is no change; following oneself makes no sense.
+    let (first, again) = (ours.row(&theirs).await, ours.follow(&theirs).await.unwrap());
+    assert_eq!((first.no, first.fingerprint), (again.no, again.fingerprint));
+    assert_eq!(ours.follow(&ours).await.unwrap_err().code, Code::BadRequest);
+    check_log(ours.node()).await;
+    check_log(theirs.node()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agreement_opens_only_when_all_have_signed() {
+    let mut federation = TestFederation::following(&["530100", "510100", "500000"]).await;
+    let id = federation.propose(agreement_terms(&federation.cities(), day(0))).await;
+    federation.agreement = Some(id);
+    assert_eq!(federation.known(0).state(day(0)), State::PartiallySigned);
+    for n in [1, 2] {
+        federation.node(n).pull(federation.node(0)).await.unwrap();
+        assert!(federation.known(n).linkage.is_some(), "the linkage comes sealed with the proposal");
+    }
+    sign(federation.node(1).node(), id).await.unwrap();
+    federation.pull_all().await;
+    federation.pull_all().await;
+    for n in 0..3 {
+        assert_eq!(federation.known(n).state(day(0)), State::PartiallySigned, "node {n}");
+    }
+    sign(federation.node(2).node(), id).await.unwrap();
+    // Signing again adds nothing.
+    let size = federation.node(2).size().await;
+    sign(federation.node(2).node(), id).await.unwrap();
+    assert_eq!(federation.node(2).size().await, size);
+    for _ in 0..3 {
+        federation.pull_all().await;
+    }
+    for n in 0..3 {
+        assert_eq!(federation.known(n).state(day(0)), State::InForce, "node {n}");
+    }
+    let sizes = [federation.node(0).size().await, federation.node(1).size().await, federation.node(2).size().await];
+    assert_eq!(sizes, [3, 3, 3], "genesis, sign, open; pulling again adds nothing");
+    federation.check().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn proposals_that_cannot_stand_are_refused_and_nothing_is_signed() {
+    let federation = TestFederation::following(&["530100", "510100"]).await;
+    let proposer = federation.node(0);
+    let good = || agreement_terms(&federation.cities(), day(0));
+    let mut stranger = good();
+    set(&mut stranger, "/parties/1/origin", json!("stranger.example"));
+    let mut without_us = good();
+    without_us.pointer_mut("/parties").unwrap().as_array_mut().unwrap().remove(0);
+    let mut too_long = good();
+    set(&mut too_long, "/validTo", json!("2099-01-01"));
+    let mut unknown_member = good();
+    set(&mut unknown_member, "/remark", json!("x"));
+    let cases = [
+        ("a party that is not followed", stranger, Code::UnknownPeer),
+        ("without this node", without_us, Code::InvalidAgreement),
+        ("longer than five years", too_long, Code::InvalidAgreement),
+        ("an unknown member", unknown_member, Code::InvalidAgreement),
+        ("no object", json!([]), Code::InvalidAgreement),
+        ("nothing", json!({}), Code::InvalidAgreement),
+    ];
+    for (name, terms, code) in cases {
+        let refused = hefu_node::propose::propose(proposer.node(), terms).await.unwrap_err();
+        assert_eq!(refused.code, code, "{name}: {refused}");
+        assert_eq!(proposer.size().await, 1, "{name}");
+        assert!(proposer.node().registry.snapshot().is_empty(), "{name}");
+    }
+    let nobodys = AgreementId::parse("urn:uuid:01890a5d-ac96-774b-bcce-b302099a8057").unwrap();
+    assert_eq!(sign(proposer.node(), nobodys).await.unwrap_err().code, Code::UnknownAgreement);
+    federation.check().await;
+}

@@ -1,0 +1,15 @@
+//! The two flows from end to end.
+
+mod demo;
+mod federation;
+mod guard;
+mod publish;
+mod pull;
+mod tally;
+
+use hefu_tests::TestFederation;
+
+/// Two cities with an agreement in force.
+async fn two() -> TestFederation {
+    TestFederation::new(&["530100", "510100"]).await
+}

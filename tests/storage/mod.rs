@@ -1,0 +1,10 @@
+//! What every database must keep of the store's promises: one suite, run on each implementation.
+
+mod agreements;
+mod fixture;
+mod guards;
+mod logs;
+mod payloads;
+mod reconciling;
+mod restarts;
+mod sqlite;

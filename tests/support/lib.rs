@@ -1,0 +1,22 @@
+//! What all tests of the whole product share: nodes and federations that really run, drafts that are valid, and the check
+//! that a log is sound, which every test calls after every step.
+//!
+//! Only the edges are faked: the clock can be moved, the network is loopback, the disk is a temporary folder. A test
+//! waits for conditions, never for time.
+
+pub mod certificate;
+pub mod check;
+pub mod draft;
+pub mod federation;
+pub mod http;
+pub mod node;
+pub mod process;
+pub mod wait;
+
+pub use check::check_log;
+pub use draft::Drafts;
+pub use federation::TestFederation;
+pub use hefu_node::clock::Clock as FakeClock;
+pub use node::TestNode;
+pub use process::{Serving, hefu};
+pub use wait::until;

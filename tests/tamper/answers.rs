@@ -1,0 +1,66 @@
+//! Answers that are no answers, to every kind of question: errors, redirects, wrong content, too much, without end.
+
+use super::liar::Answer;
+use super::world::{World, peer, pull_from, states};
+use hefu_federation::pull::PayloadState::{Held, Wanted};
+use hefu_node::problem::Code::{self, PeerMisbehaved, PeerUnavailable};
+use std::collections::BTreeMap;
+
+/// More than any answer may be.
+const TOO_MUCH: usize = 17 * 1024 * 1024;
+
+/// What is asked in a round, in this order; the part of the path by which it is known.
+const ASKED: [&str; 5] = ["/checkpoint", "/tile/0/", "/tile/entries/", "/v1/agreements", "/records?"];
+
+type Lie = fn(Answer) -> Answer;
+const LIES: [(&str, Lie, Code); 7] = [
+    ("an internal error", |_| Answer::new(500, "<html>Internal Server Error</html>"), PeerUnavailable),
+    ("an error of a gateway, without end", |_| Answer { endless: true, ..Answer::new(502, "") }, PeerMisbehaved),
+    (
+        "a redirect",
+        |_| Answer { headers: vec![("location".to_owned(), "/elsewhere".to_owned())], ..Answer::new(302, "") },
+        PeerUnavailable,
+    ),
+    ("a page for people", |answer| Answer::new(200, "<html>Welcome</html>").with_headers(&answer), PeerMisbehaved),
+    ("nothing there", |_| Answer::new(404, ""), PeerMisbehaved),
+    ("too much", |answer| answer.with_body(vec![b'{'; TOO_MUCH]), PeerMisbehaved),
+    ("no end", |answer| Answer { endless: true, ..answer }, PeerMisbehaved),
+];
+
+impl Answer {
+    fn with_headers(self, like: &Answer) -> Self {
+        Self { headers: like.headers.clone(), ..self }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_are_none() {
+    let world = World::agreed().await;
+    world.publish(20).await;
+    let node = world.copy_of_kunming().await;
+    let row = peer(&node, &world.chengdu).await;
+    let before = node.store.head(row.no).await.unwrap().size;
+    let published = world.cd.node.store.head(hefu_node::store::OWN).await.unwrap().size;
+    for (number, asked) in ASKED.iter().enumerate() {
+        for (name, lie, code) in LIES {
+            let name = format!("{asked}: {name}");
+            world.liar.lie(move |path, answer| {
+                let is_asked = if asked.ends_with("agreements") { path == *asked } else { path.contains(asked) };
+                if is_asked { lie(answer) } else { answer }
+            });
+            let problem = pull_from(&node, &world.chengdu).await.expect_err(&name);
+            assert_eq!(problem.code, code, "{name}: {problem}");
+            assert!(world.liar.asked().iter().all(|path| path != "/elsewhere"), "{name}: followed a redirect");
+            // The log comes before agreements and records: it is there once they are asked for.
+            let size = node.store.head(row.no).await.unwrap().size;
+            assert_eq!(size, if number < 3 { before } else { published }, "{name}");
+            assert_eq!(states(&node, row.no).await.get(&Held), None, "{name}");
+            assert_eq!(peer(&node, &world.chengdu).await.stopped, None, "{name}");
+        }
+    }
+    assert_eq!(states(&node, row.no).await, BTreeMap::from([(Wanted, 20)]));
+    world.assert_unharmed(&node, "answers").await;
+    world.liar.be_honest();
+    pull_from(&node, &world.chengdu).await.unwrap();
+    assert_eq!(states(&node, row.no).await, BTreeMap::from([(Held, 20)]));
+}

@@ -19,7 +19,13 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tempfile::TempDir;
+
+/// How often an open is tried again while a starting program still holds a copy of the folder's lock.
+const LOCK_TRIES: u32 = 50;
+/// Time between two tries.
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 use tokio::net::TcpSocket;
 use tokio::task::JoinHandle;
 
@@ -155,7 +161,15 @@ impl TestNode {
     /// # Errors
     /// As [`Node::open`].
     pub async fn try_open(&mut self, confirm_guard: bool) -> Outcome<()> {
-        let node = Node::open(&self.dir, confirm_guard).await?;
+        // Other tests of this process start programs: between fork and exec such a child holds a copy of our lock, briefly.
+        let mut tries = 0;
+        let node = loop {
+            match Node::open(&self.dir, confirm_guard).await {
+                Err(problem) if problem.code == Code::Locked && tries < LOCK_TRIES => tries += 1,
+                opened => break opened?,
+            }
+            tokio::time::sleep(LOCK_PAUSE).await;
+        };
         self.running = Some(Running { node, doors: Vec::new() });
         self.serve()
     }

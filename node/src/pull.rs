@@ -225,7 +225,9 @@ impl<'a> Round<'a> {
         }
         let fetches = paths.iter().map(|path| self.required_owned(path.to_string(), MAX_BUNDLE_LEN));
         let bundles = futures_util::future::try_join_all(fetches).await?;
-        let (head, last_t) = (std::mem::take(&mut self.head), self.state_t());
+        // Read before the head is lent out: an empty one would let time run backwards between two steps.
+        let last_t = self.head.t;
+        let head = std::mem::take(&mut self.head);
         let verified = compute(move || {
             let verified = verify(&frontier, &paths, &bundles, size, last_t);
             (frontier, head, verified)
@@ -244,10 +246,6 @@ impl<'a> Round<'a> {
         self.state.size = self.head.range.size();
         self.state.frontier = Some(frontier);
         Ok(())
-    }
-
-    fn state_t(&self) -> i64 {
-        self.head.t
     }
 
     async fn store(&mut self, verified: &VerifiedEntries) -> Outcome<()> {

@@ -124,7 +124,7 @@ impl Demo {
         let mut reports = self.publish(globals, base, cities, &population, agreement).await?;
         pull(globals, cities, &mut reports).await?;
         let (tallies, fits) = reconcile(globals, cities, agreement).await?;
-        report::collect(globals, cities, &population, reports, tallies, fits, agreement).await
+        report::collect(cities, &population, reports, tallies, fits, agreement).await
     }
 
     async fn publish(

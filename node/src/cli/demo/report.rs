@@ -65,7 +65,6 @@ pub(super) struct Report {
 
 /// Asks every node for its findings through its control socket and compares them with the planted list.
 pub(super) async fn collect(
-    globals: &Globals,
     cities: &[Running],
     population: &Population,
     mut reports: Vec<CityReport>,
@@ -89,7 +88,6 @@ pub(super) async fn collect(
         report.entries = own_entries(running).await?;
         report.peak_memory = running.peak_memory();
     }
-    let _ = globals;
     let digest = |tally: &Value| tally.get("digest").and_then(Value::as_str).unwrap_or_default().to_owned();
     let digests = tallies.iter().map(digest).collect();
     Ok(Report {

@@ -12,6 +12,10 @@ REASONS = {
         "环节记录只写学分总数，不列课程",
         "a half states the sum of the credits, not the components",
     ),
+    "no-programme": (
+        "本局设置没有与该校际协议对应的合作项目",
+        "the settings name no programme for the interinstitutional agreement",
+    ),
     "home-component": (
         "本校拟认定的课程写在认定记录中，不写在环节记录中",
         "what the home institution will recognise belongs to a recognising record, not to a half",

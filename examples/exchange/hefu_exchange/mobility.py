@@ -48,6 +48,8 @@ OF_SIGNATURE = {
     "signer-app": "no-member",
 }
 LISTS_ABROAD = ("components-studied", "virtual-components")
+# As many as a transcript has parts at most.
+MAX_COMPONENTS = 256
 SIGNATURES = ("student-signature", "sending-hei-signature", "receiving-hei-signature")
 
 
@@ -103,9 +105,13 @@ def _common(node, ledger, office, connection):
         office.institution(code, hei.path + "/hei-id")
         setattr(mobility, role, code)
         for iia in hei.all("iia-id"):
-            if iia.text in office.programmes:
-                mobility.programme = office.programmes[ledger.text(iia, f"{HALF}.programme")]
-        ledger.skip_children(hei, {"ounit-id": "no-member", "ounit-name": "no-member", "iia-id": "no-member"})
+            programme = office.programmes.get(iia.text)
+            if programme and mobility.programme not in (None, programme):
+                raise Refused("two-documents-differ", iia.path)
+            if programme:
+                ledger.text(iia, f"{HALF}.programme")
+                mobility.programme = programme
+        ledger.skip_children(hei, {"ounit-id": "no-member", "ounit-name": "no-member", "iia-id": "no-programme"})
         ledger.skip_children(hei, {"contact-person": "staff"})
     mobility.year = ledger.required(node, "receiving-academic-year-id", connection)
     student = node.one("student")
@@ -229,6 +235,8 @@ def _components(version, components, ledger, office):
                 if not any(have[0] == key for have in components):
                     raise Refused("deleted-unknown", node.path)
                 components.remove(next(have for have in components if have[0] == key))
+            elif len(components) >= MAX_COMPONENTS:
+                raise Refused("too-many-elements", node.path)
             else:
                 components.append((key, amount))
     credits = _sum(components)
@@ -251,7 +259,8 @@ def _credit(node, ledger, office):
 
 def _unmap(ledger, credit):
     for child in credit.children:
-        ledger.entries[id(child), ""].members.clear()
+        if (id(child), "") in ledger.entries:
+            ledger.entries[id(child), ""].members.clear()
     ledger.skip(credit, "credits-incomplete")
 
 

@@ -12,7 +12,10 @@ LANGUAGE = XML + " lang"
 RESULTS = {None: "passed", "passed": "passed", "failed": "failed", "in-progress": "incomplete"}
 # ELMO's only levels of credits; ISCED 2011 has one level for each.
 ISCED = {"Bachelor": 6, "Master": 7, "PhD": 8}
+# The schema's bound of `components`.
 MAX_COMPONENTS = 256
+# Awards of one file; `unique` looks through all of them.
+MAX_AWARDS = 1000
 MAX_GRADE_LEN = 12
 
 OF_COURSE = {
@@ -51,6 +54,7 @@ class Reader:
         self.elmo, self.ledger, self.office, self.calendar = elmo, ledger, office, calendar
         self.signed = any(child.namespace == SIGNATURE for child in elmo.children)
         self.digest = document.digest
+        self.keys = []
 
     def awards(self, whole):
         """The awards of all reports: a degree each, and either the whole transcript or each course."""
@@ -99,7 +103,9 @@ class Reader:
         issued_on = self.calendar.date(issued, report.path + "/issueDate")
         courses = report.all("learningOpportunitySpecification")
         degrees = [course for course in courses if _type(course) == "Degree Programme"]
-        others = [course for course in courses if course not in degrees]
+        others = [course for course in courses if _type(course) != "Degree Programme"]
+        if len(courses) + len(self.keys) > MAX_AWARDS:
+            raise Refused("too-many-elements", report.path)
         found = []
         for course in degrees:
             found.append(
@@ -150,6 +156,8 @@ class Reader:
         for course in courses:
             self._component(course, issuer, components, above=None)
         key = components[0]["key"] if kind != "study-period" else f"transcript-{issued_on.isoformat()}"
+        key = unique(key, self.keys)
+        self.keys.append(key)
         return Award(key, source, components, issued_on, issuer, person)
 
     def _shared(self, courses, read):
@@ -261,9 +269,8 @@ class Reader:
             key = slug(self.ledger.text(nodes[0], f"{AWARD}.components.key"), nodes[0].path)
         else:
             key = f"part-{course.position}"
-        if any(component["key"] == key for component in components):
-            raise Refused("more-than-one", course.path + "/identifier")
-        return key
+        # A course that was taken twice stands there twice.
+        return unique(key, [component["key"] for component in components])
 
     def _credits(self, instance, member, above):
         nodes = [node for node in instance.all("credit") if node.one("value") is not None]
@@ -295,6 +302,16 @@ class Reader:
         local = self.ledger.text(scheme, member + "grades.scheme") if scheme is not None and scheme.text else "unnamed"
         key = slug(f"{issuer}-{local}", result.path)
         return {"scheme": key, "value": self.ledger.text(result, member + "grades.value")}
+
+
+def unique(key, taken):
+    """A key that is not taken yet: the second of a name is numbered."""
+    if key not in taken:
+        return key
+    number = 2
+    while f"{key[:60]}-{number}" in taken:
+        number += 1
+    return f"{key[:60]}-{number}"
 
 
 def _type(course):

@@ -165,6 +165,8 @@ class LearningAgreements(Refusing):
             self.refused("no-step-date", agreement(unsigned), cases=[self.BOOKED])
 
     def test_what_cannot_be_applied_is_refused(self):
+        many = version("first-version", "2024-11-20", component("Algebra", "1") * 257)
+        self.refused("too-many-elements", agreement(many), cases=[self.BOOKED])
         deleted = version("approved-changes", "2025-03-03", component("Chemistry", "5", ' status="deleted"'))
         self.refused("deleted-unknown", agreement(FIRST, deleted), cases=[self.BOOKED])
         for code, value in (("too-many-digits", "5.125"), ("not-a-decimal", "five"), ("out-of-range", "9999999")):

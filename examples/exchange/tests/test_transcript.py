@@ -130,6 +130,14 @@ class Transcripts(unittest.TestCase):
             with self.subTest(code=code):
                 self.refused(code, document)
 
+    def test_an_identifier_where_none_belongs_is_refused(self):
+        for document in (
+            elmo(course(title=f"Thesis {NUMBER}")),
+            elmo(course(identifiers=f'<identifier type="local">x-{NUMBER}</identifier>')),
+            elmo(course(instance=f"<resultLabel>{NUMBER}</resultLabel>")),
+        ):
+            self.refused("personal-data", document)
+
     def test_the_learner_goes_into_the_reference_alone(self):
         records, report, _ = convert(elmo(course()))
         for text in (str(records), str(report)):

@@ -84,6 +84,8 @@ pub fn identifier(data: &[u8]) {
         let again = Identifier::normalise(first.scheme(), first.expose()).expect("a normal form is accepted");
         assert_eq!((first.scheme(), first.expose()), (again.scheme(), again.expose()));
     }
+    // A second normalisation may still reorder combining marks that a dropped character stood between: the definition is
+    // one pass. What is dropped does not come back.
     let name = normalise_name(id);
-    assert_eq!(normalise_name(&name), name);
+    assert!(!name.contains(|c: char| c.is_whitespace() || "·•・-'".contains(c)), "a name keeps a separator");
 }

@@ -4,8 +4,10 @@
 mod agreement;
 mod control;
 mod demo;
+mod doctor;
 mod finding;
 mod fsck;
+mod fsck_url;
 mod init;
 mod output;
 mod peer;
@@ -14,6 +16,7 @@ mod pull;
 mod serve;
 mod subject;
 mod tally;
+mod verify;
 
 use crate::problem::Outcome;
 use clap::{Args, Parser, Subcommand};
@@ -108,6 +111,10 @@ enum Command {
     Tally(tally::Tally),
     /// Read everything back and verify it
     Fsck(fsck::Fsck),
+    /// Look for what may be wrong with this node: what is seen, what is expected, what to do
+    Doctor(doctor::Doctor),
+    /// Verify a record that somebody hands over: what is established, what is not, as of when
+    Verify(verify::Verify),
     /// A federation of three cities on this machine, from nothing to compared tallies
     Demo(demo::Demo),
 }
@@ -146,6 +153,8 @@ async fn dispatch(globals: &Globals, command: Command) -> Outcome<u8> {
         Command::Finding(command) => command.run(globals).await,
         Command::Tally(command) => command.run(globals).await,
         Command::Fsck(command) => command.run(globals).await,
+        Command::Doctor(command) => command.run(globals).await,
+        Command::Verify(command) => command.run(globals).await,
         Command::Demo(command) => command.run(globals).await,
     }
 }

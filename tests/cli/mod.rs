@@ -4,3 +4,4 @@ mod help;
 mod nodes;
 mod readme;
 mod refusals;
+mod snapshots;

@@ -12,6 +12,7 @@ use crate::tile::{TILE_WIDTH, TilePath, encode_hashes, split_bundle, tile_width}
 use crate::tree::{Hash, MAX_LOG_SIZE};
 use crate::trust::{KeyRing, TrustError};
 use hefu_schemas::id::Origin;
+use hefu_schemas::text::Text;
 use thiserror::Error;
 
 /// Why the walk ends before the log does, or why what was read is not the checkpoint's log.
@@ -44,6 +45,35 @@ pub enum Complaint {
     Place { index: u64 },
     #[error("entry {index} is older than the one before")]
     Time { index: u64 },
+}
+
+impl WalkError {
+    /// For people.
+    pub fn text(&self) -> Text {
+        let zh = match self {
+            Self::Checkpoint(_) => "检查点无法核验".to_owned(),
+            Self::Size => "检查点为空日志，或超过最大长度".to_owned(),
+            Self::Bundle { index } => format!("第 {index} 个条目包与其路径不符"),
+            Self::Trust(TrustError::Fingerprint) => "指纹与核对过的不一致".to_owned(),
+            Self::Trust(_) => "首条不能作为该来源日志的起点".to_owned(),
+            Self::Unfinished => "日志未读到末尾".to_owned(),
+            Self::Root => "各条目算出的根与检查点不一致".to_owned(),
+            Self::NoLogKey => "没有对该检查点有效的日志密钥".to_owned(),
+        };
+        Text::new(zh, self.to_string())
+    }
+}
+
+impl Complaint {
+    /// For people.
+    pub fn text(&self) -> Text {
+        let zh = match self {
+            Self::Malformed { index } => format!("第 {index} 条格式有误"),
+            Self::Place { index } => format!("第 {index} 条不能处于该位置：重复的首条，或 of 不在其前"),
+            Self::Time { index } => format!("第 {index} 条的时间早于前一条"),
+        };
+        Text::new(zh, self.to_string())
+    }
 }
 
 /// What one bundle brought.

@@ -10,6 +10,7 @@ use hefu_federation::tree::Hash;
 use hefu_federation::trust::TrustError;
 use hefu_federation::walk::{Step, Walk, WalkError, Walked};
 use hefu_schemas::id::Origin;
+use hefu_schemas::text::Text;
 use std::path::PathBuf;
 
 /// Bundles fetched at a time.
@@ -87,6 +88,15 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    /// What it is, for people.
+    pub fn text(&self) -> Text {
+        match self {
+            Self::Unavailable(problem) => problem.code.title(),
+            Self::Missing(path) => Text::new(format!("缺少 {path}"), format!("{path} is missing")),
+            Self::Bad(error) => error.text(),
+        }
+    }
+
     /// For a command that ends with it.
     pub fn into_problem(self, origin: &Origin) -> Problem {
         match self {

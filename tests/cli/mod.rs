@@ -1,7 +1,9 @@
 //! The command line, by the real binary.
 
+mod doctor;
 mod help;
 mod nodes;
 mod readme;
 mod refusals;
 mod snapshots;
+mod verify;

@@ -228,7 +228,8 @@ mod tests {
             rules(&policy)
         };
         assert_eq!(changed(&|_| ()), Vec::<String>::new());
-        let cases: [(&dyn Fn(&mut Value), &str); 11] = [
+        type Change<'a> = &'a dyn Fn(&mut Value);
+        let cases: [(Change<'_>, &str); 11] = [
             (&|p| p["cities"] = json!([]), "/cities minItems"),
             (&|p| p["citys"] = json!([]), "/citys additionalProperties"),
             (&|p| p["cities"][0]["fingerprint"] = json!("ab"), "/cities/0/fingerprint pattern"),

@@ -325,11 +325,12 @@ impl Reason {
                 format!("日志第 {index} 条出自更新的版本，其后的记录本程序无法判断。"),
                 format!("Entry {index} of the log is of a later version; this program cannot judge what follows."),
             ),
-            R::SchemaViolated { count } => {
-                (format!("不符合规范（{count} 处）。"), format!("It is not valid by its schema ({count} violations)."))
-            }
+            R::SchemaViolated { count } => (
+                format!("不符合规范（{count} 处）。"),
+                format!("It is not valid by its schema ({count} violation(s))."),
+            ),
             R::RulesViolated { count } => {
-                (format!("内容规则有 {count} 处不符。"), format!("It breaks rules of content ({count} violations)."))
+                (format!("内容规则有 {count} 处不符。"), format!("It breaks rules of content ({count} violation(s))."))
             }
             _ => return self.of_place(),
         })

@@ -97,6 +97,8 @@ fn render(globals: &Globals, check: &Value) {
     };
     let about = match member("about") {
         "" => String::new(),
+        "log" => output::text(globals, "（对照日志）", " (against the log)"),
+        "peers" => output::text(globals, "（对照对端）", " (against the peers)"),
         about => format!(" {about}"),
     };
     let (colon, title) = (output::text(globals, "：", ": "), output::of(globals, &title(member("check"))));

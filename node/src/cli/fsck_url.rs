@@ -10,6 +10,7 @@ use hefu_federation::tree::Hash;
 use hefu_federation::verdict::utc;
 use hefu_federation::walk::{Step, Walked};
 use hefu_schemas::id::{Digest, Origin};
+use hefu_schemas::text::Text;
 use indicatif::ProgressBar;
 use serde_json::json;
 use std::path::Path;
@@ -21,12 +22,12 @@ struct Checking {
     bar: ProgressBar,
     entries: u64,
     records: u64,
-    complaints: Vec<String>,
+    complaints: Vec<Text>,
     count: u64,
 }
 
 impl Checking {
-    fn complain(&mut self, what: String) {
+    fn complain(&mut self, what: Text) {
         self.count += 1;
         if self.complaints.len() < MAX_COMPLAINTS {
             self.complaints.push(what);
@@ -41,7 +42,7 @@ impl Reader for Checking {
         self.records += u64::try_from(records).unwrap_or(0);
         self.entries = size;
         for complaint in &step.complaints {
-            self.complain(complaint.to_string());
+            self.complain(complaint.text());
         }
         self.bar.set_length(all);
         self.bar.set_position(size);
@@ -50,7 +51,10 @@ impl Reader for Checking {
         true
     }
     fn tile_differs(&mut self, path: TilePath) {
-        self.complain(format!("{path} is missing, or not what the entries give"));
+        self.complain(Text::new(
+            format!("{path} 缺失，或与各条目不符"),
+            format!("{path} is missing, or not what the entries give"),
+        ));
     }
 }
 
@@ -71,7 +75,7 @@ pub(super) async fn run(globals: &Globals, url: &str, fingerprint: &str, ca: Opt
         Ok(walked) => Some(walked),
         Err(ReadError::Unavailable(problem)) => return Err(problem),
         Err(error) => {
-            checking.complain(error.into_problem(&origin).detail);
+            checking.complain(error.text());
             None
         }
     };
@@ -95,7 +99,7 @@ fn report(globals: &Globals, origin: &Origin, checking: &Checking, walked: Optio
             "records": records,
             "root": walked.map(|walked| Digest(walked.checkpoint.root.0).to_string()),
             "lastEntryAt": walked.map(|walked| utc(walked.t)),
-            "complaints": checking.complaints,
+            "complaints": checking.complaints.iter().map(|what| &what.en).collect::<Vec<_>>(),
             "complaintCount": count,
         }]));
         return;
@@ -111,7 +115,7 @@ fn report(globals: &Globals, origin: &Origin, checking: &Checking, walked: Optio
         format!("{origin}: {entries} entries read, {records} of them records, {verdict}"),
     ));
     for complaint in &checking.complaints {
-        output::data(format!("    {complaint}"));
+        output::data(format!("    {}", output::of(globals, complaint)));
     }
     if let Some(walked) = walked {
         let (root, t) = (Digest(walked.checkpoint.root.0), utc(walked.t));

@@ -9,7 +9,7 @@ use crate::outside::Source;
 use crate::problem::{Code, Outcome, Problem};
 use crate::verify::{outside, text, without_log};
 use hefu_federation::verdict::{
-    City, MAX_POLICY_LEN, MAX_SUBMITTED_LEN, NoLog, Outcome as Found, Policy, Submitted, template,
+    City, MAX_POLICY_LEN, MAX_SUBMITTED_LEN, NoLog, Outcome as Found, Policy, Statement, Submitted, template,
 };
 use hefu_schemas::text::Text;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 const EXAMPLE: &str = "\
-Examples:
+Example:
   hefu verify --policy-template > policy.json      a policy to start from: write in the cities that you know
   hefu verify record.json --policy policy.json     the issuer's log is read from the city, over HTTPS
   hefu verify record.json --policy policy.json --mirror km-log      … or in a copy of its files
@@ -95,8 +95,21 @@ impl Verify {
     ) -> Outcome<Value> {
         let now = Clock::default().now_s();
         let by_node = globals.dir.join(crate::config::FILE_NAME).exists() && self.mirror.is_none();
-        if by_node && let Some(verdict) = self.by_replica(globals, file, policy.map(|(_, text)| text)).await? {
-            return Ok(verdict);
+        if by_node {
+            match self.by_replica(globals, file, policy.map(|(_, text)| text)).await {
+                Ok(Some(verdict)) => return Ok(verdict),
+                Ok(None) => {}
+                // A node that is out of order is no reason not to ask the city that the policy names.
+                Err(problem) if policy.is_some() && is_of_node(&problem) => {
+                    let title = problem.code.title();
+                    output::words(
+                        globals,
+                        format!("本节点不可用（{}），改为读取该城市的日志。", title.zh),
+                        format!("This node cannot be asked ({}): the city's own log is read.", title.en),
+                    );
+                }
+                Err(problem) => return Err(problem),
+            }
         }
         let subject = self.subject.is_some();
         let without = |why| without_log(submitted, policy.map(|(policy, _)| policy), why, subject, now).to_json();
@@ -148,6 +161,11 @@ impl Verify {
     }
 }
 
+/// Whether a problem is the node's, and not of what was given.
+fn is_of_node(problem: &Problem) -> bool {
+    matches!(problem.code, Code::Locked | Code::Configuration | Code::Unavailable | Code::Damaged | Code::Internal)
+}
+
 /// Reads a file or standard input, at most one byte more than the limit: the reader behind it refuses that.
 fn read_limited(path: &Path, limit: usize) -> Outcome<Vec<u8>> {
     let unreadable = |error: std::io::Error| Problem::new(Code::Input, format!("{}: {error}", path.display()));
@@ -163,6 +181,12 @@ fn read_limited(path: &Path, limit: usize) -> Outcome<Vec<u8>> {
 
 fn read_text(path: &Path) -> Outcome<String> {
     std::fs::read_to_string(path).map_err(|error| Problem::new(Code::Input, format!("{}: {error}", path.display())))
+}
+
+/// The name as policies have it; in Chinese with what it means.
+fn statement_name(globals: &Globals, code: &str) -> String {
+    let title = Statement::from_code(code).map(|statement| statement.title().zh).unwrap_or_default();
+    output::text(globals, format!("{title} {code}"), code)
 }
 
 fn render(globals: &Globals, verdict: &Value) {
@@ -196,7 +220,7 @@ fn render(globals: &Globals, verdict: &Value) {
         let required = if row.get("required") == Some(&Value::Bool(true)) { "*" } else { "" };
         rows.push(vec![
             outcome.map(|outcome| output::of(globals, &outcome.title())).unwrap_or_default(),
-            format!("{}{required}", member("statement")),
+            statement_name(globals, member("statement")) + required,
             row.get("text").map(|text| output::from_map(globals, text)).unwrap_or_default(),
         ]);
     }

@@ -22,7 +22,6 @@ class City:
         self.program, self.key, self.name, self.port = program, key, name, port
         self.dir = base / key
         self.base, self.origin, self.server = base, f"localhost:{port}", None
-        self.did = f"did:web:localhost%3A{port}"
         self.outputs = []
 
     def hefu(self, *arguments, given=None, codes=(0,), as_json=False):
@@ -43,10 +42,6 @@ class City:
             f"hefu {arguments[0]} in {self.name}: {done.returncode}: {done.stderr.strip()} {done.stdout.strip()[:400]}",
         )
         return json.loads(done.stdout) if as_json else done.stdout.strip()
-
-    def has(self, command):
-        """Whether the program has a command."""
-        return f"\n  {command} " in self.hefu("--help")
 
     def init(self):
         """Makes the node."""

@@ -151,7 +151,8 @@ class Recognitions(unittest.TestCase):
         office = Settings(SETTINGS)
         context = Context(AGREEMENT, 1, office, Calendar(office.time_zone))
         authority, day = office.institution("a.example", ""), datetime.date(2025, 8, 1)
-        draft, _ = recognition.recognising(award, "did:web:b.example", row or ROW, day, "bachelor", authority, context)
+        award["issuer"] = "did:web:b.example"
+        draft, _ = recognition.recognising(award, row or ROW, day, "bachelor", authority, context)
         return award, draft["record"]
 
     def test_what_was_passed_is_converted_exactly(self):

@@ -1,5 +1,6 @@
 //! The command line, by the real binary.
 
+mod corrections;
 mod doctor;
 mod help;
 mod nodes;

@@ -59,6 +59,7 @@ async fn two_cities() {
     following(&mut taken, &ours, &theirs, &id).await;
     publishing(&mut taken, &ours, &theirs, &id).await;
     comparing(&mut taken, &ours, &id).await;
+    correcting(&mut taken, &ours, &theirs).await;
     taken.compare();
 }
 
@@ -101,4 +102,28 @@ async fn comparing(taken: &mut Snapshots, node: &Serving, id: &str) {
     taken.all("finding-list-none", node, &["finding", "list", "--rule", "C1"]).await;
     taken.all("tally-show", node, &["tally", "show", "--agreement", id]).await;
     taken.all("fsck", node, &["fsck"]).await;
+}
+
+async fn correcting(taken: &mut Snapshots, ours: &Serving, theirs: &Serving) {
+    let cd = theirs.url.trim_start_matches("https://");
+    taken.all("record-list", ours, &["record", "list"]).await;
+    taken.all("record-list-of-peer", ours, &["record", "list", "--origin", cd]).await;
+    taken.all("record-list-none", ours, &["record", "list", "--kind", "withdrawal"]).await;
+    taken.all("record-show", ours, &["record", "show", "3"]).await;
+    taken.all("record-show-draft", ours, &["record", "show", "3", "--draft"]).await;
+    taken.all("record-show-unknown", ours, &["record", "show", "0"]).await;
+    let amend = ["amend", "3", "--correction", "entry-error", "--set", "stage=junior"];
+    taken.all("amend-dry-run", ours, &[&amend[..], &["--dry-run"]].concat()).await;
+    taken.all("amend-not-confirmed", ours, &amend).await;
+    taken.all("amend-invalid", ours, &["amend", "3", "--correction", "entry-error", "--set", "stage=x"]).await;
+    let withdraw = ["withdraw", "4", "--reason", "not-ours"];
+    taken.all("withdraw-dry-run", ours, &[&withdraw[..], &["--dry-run"]].concat()).await;
+    taken.all("withdraw-of-peer", theirs, &["withdraw", "99", "--reason", "fraud"]).await;
+    let said = ours.run(&[&amend[..], &["--yes"]].concat()).await.ended(0);
+    taken.one("amend", "en", &amend, &said);
+    let said = ours.run(&["withdraw", "5", "--reason", "wrong-person", "--lang", "zh", "--yes"]).await.ended(0);
+    taken.one("withdraw", "zh", &["withdraw", "5", "--reason", "wrong-person", "--yes"], &said);
+    taken.all("withdraw-again", ours, &["withdraw", "5", "--reason", "fraud"]).await;
+    taken.all("record-history", ours, &["record", "history", "3"]).await;
+    taken.all("record-show-corrected", ours, &["record", "show", "3"]).await;
 }

@@ -6,6 +6,7 @@ mod auth;
 mod control;
 mod doctor;
 mod identity;
+mod inspect;
 mod log;
 mod records;
 pub(crate) mod verify;
@@ -108,6 +109,7 @@ pub fn control(node: &Arc<Node>) -> Outcome<actix_web::dev::Server> {
             .configure(verify::routes)
             .configure(doctor::routes)
             .configure(records::routes)
+            .configure(inspect::routes)
             .default_service(web::route().to(not_found))
     })
     .workers(1)

@@ -46,9 +46,10 @@ pub(crate) fn write(
     Ok(())
 }
 
-const SCHEMAS: [(SchemaName, &str); 4] = [
+const SCHEMAS: [(SchemaName, &str); 5] = [
     (SchemaName::StudentStatus, "student-status"),
     (SchemaName::EnrollmentConnection, "enrollment-connection"),
+    (SchemaName::QualificationRecognition, "qualification-recognition"),
     (SchemaName::Withdrawal, "withdrawal"),
     (SchemaName::Agreement, "agreement"),
 ];

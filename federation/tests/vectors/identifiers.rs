@@ -17,6 +17,14 @@ fn each(vectors: &mut Value, member: &str, fill: impl Fn(&mut Value)) {
     vectors[member].as_array_mut().unwrap().iter_mut().for_each(fill);
 }
 
+/// Fills in the normal form.
+fn normalise(case: &mut Value) -> Identifier {
+    let identifier = Identifier::normalise(text(&case["scheme"]), text(&case["id"])).unwrap();
+    case["normalisedScheme"] = json!(identifier.scheme());
+    case["normalisedId"] = json!(identifier.expose());
+    identifier
+}
+
 pub(crate) fn make() -> Value {
     let mut vectors = published("identifiers.json");
     let given = vectors["linkage"].clone();
@@ -24,11 +32,15 @@ pub(crate) fn make() -> Value {
     let linkage = Linkage::new(epoch, bytes(&given["secret"]), bytes(&given["labelKey"]));
     vectors["linkage"]["commitmentHex"] = json!(linkage.commitment().to_string());
     each(&mut vectors, "subjects", |case| {
-        let identifier = Identifier::normalise(text(&case["scheme"]), text(&case["id"])).unwrap();
-        case["normalisedScheme"] = json!(identifier.scheme());
-        case["normalisedId"] = json!(identifier.expose());
-        case["reference"] = json!(linkage.subject_reference(&identifier));
+        let reference = linkage.subject_reference(&normalise(case));
+        case["reference"] = json!(reference);
     });
+    let forms = &mut vectors["normalisation"];
+    each(forms, "accept", |case| drop(normalise(case)));
+    each(forms, "reject", |case| {
+        assert!(Identifier::normalise(text(&case["scheme"]), text(&case["id"])).is_err(), "{case}");
+    });
+    each(forms, "names", |case| case["normalisedName"] = json!(normalise_name(text(&case["name"]))));
     each(&mut vectors, "identityChecks", |case| {
         let (sex, date) = (text(&case["sex"]).parse().unwrap(), text(&case["birthDate"]).parse().unwrap());
         case["identityCheck"] = json!(linkage.identity_check(text(&case["name"]), sex, date));

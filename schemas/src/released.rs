@@ -28,7 +28,7 @@ macro_rules! schema {
         ReleasedFile {
             id: concat!("https://w3id.org/hefu/schemas/", $kind, "/v1.schema.json"),
             path: concat!("/schemas/", $kind, "/v1.schema.json"),
-            text: include_str!(concat!("../json/", $kind, "/v1.schema.json")),
+            text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/json/", $kind, "/v1.schema.json")),
         }
     };
 }
@@ -45,6 +45,9 @@ const CONTEXT: ReleasedFile = ReleasedFile {
     text: include_str!("../json/contexts/v1.jsonld"),
 };
 
+mod verifying;
+pub use verifying::released_for_verifying;
+
 /// All released files: the schemas, the definitions that they share, and the context.
 pub fn released() -> &'static [ReleasedFile] {
     &[ENVELOPE, STUDENT_STATUS, ENROLLMENT_CONNECTION, QUALIFICATION_RECOGNITION, WITHDRAWAL, AGREEMENT, CONTEXT]
@@ -58,6 +61,8 @@ pub fn released_schema(name: SchemaName) -> &'static ReleasedFile {
         SchemaName::QualificationRecognition => &QUALIFICATION_RECOGNITION,
         SchemaName::Withdrawal => &WITHDRAWAL,
         SchemaName::Agreement => &AGREEMENT,
+        SchemaName::Policy => &verifying::POLICY,
+        SchemaName::Verdict => &verifying::VERDICT,
     }
 }
 

@@ -27,6 +27,10 @@ pub enum SchemaName {
     Withdrawal,
     /// An agreement between cities (协议).
     Agreement,
+    /// What a verifier trusts and requires (核验策略).
+    Policy,
+    /// What is known of a record (核验结论).
+    Verdict,
 }
 
 /// Checks a document against its schema. Empty when it is valid; else every violation, at most [`MAX_VIOLATIONS`].
@@ -38,6 +42,8 @@ pub fn validate(name: SchemaName, document: &Scanned<'_>) -> Vec<Violation> {
         LazyLock::new(|| Schema::released(SchemaName::QualificationRecognition));
     static WITHDRAWAL: LazyLock<Schema> = LazyLock::new(|| Schema::released(SchemaName::Withdrawal));
     static AGREEMENT: LazyLock<Schema> = LazyLock::new(|| Schema::released(SchemaName::Agreement));
+    static POLICY: LazyLock<Schema> = LazyLock::new(|| Schema::released(SchemaName::Policy));
+    static VERDICT: LazyLock<Schema> = LazyLock::new(|| Schema::released(SchemaName::Verdict));
 
     let schema = match name {
         SchemaName::StudentStatus => &STUDENT_STATUS,
@@ -45,6 +51,8 @@ pub fn validate(name: SchemaName, document: &Scanned<'_>) -> Vec<Violation> {
         SchemaName::QualificationRecognition => &QUALIFICATION_RECOGNITION,
         SchemaName::Withdrawal => &WITHDRAWAL,
         SchemaName::Agreement => &AGREEMENT,
+        SchemaName::Policy => &POLICY,
+        SchemaName::Verdict => &VERDICT,
     };
     schema.violations(document)
 }

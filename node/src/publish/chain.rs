@@ -48,19 +48,28 @@ pub(super) struct Chains {
     links: HashMap<RecordId, Link>,
     /// Published records that lines of this submission correct.
     published: HashSet<RecordId>,
+    /// Records that were corrected or withdrawn before, or by an earlier line.
+    corrected: HashSet<RecordId>,
 }
 
 impl Chains {
     /// Loads the published records that some lines follow or correct.
     pub(super) async fn prepare<'a>(&mut self, node: &Node, staged: impl Iterator<Item = &'a Staged>) -> Outcome<()> {
-        let named =
-            staged.flat_map(|staged| [staged.view.follows, staged.sealed.corrects, Some(staged.sealed.id)]).flatten();
+        let mut corrects = HashSet::new();
+        let named = staged.flat_map(|staged| {
+            corrects.extend(staged.sealed.corrects);
+            [staged.view.follows, staged.sealed.corrects, Some(staged.sealed.id)]
+        });
+        let named = named.flatten();
         let wanted: Vec<RecordId> =
             named.filter(|id| !self.links.contains_key(id)).collect::<HashSet<_>>().into_iter().collect();
         let indexes = node.store.indexes_of(OWN, &wanted).await?;
         for (id, index) in wanted.into_iter().zip(indexes) {
             let Some(index) = index else { continue };
             self.published.insert(id);
+            if corrects.contains(&id) && !node.store.corrections_of(OWN, index).await?.is_empty() {
+                self.corrected.insert(id);
+            }
             let row = node.store.row(OWN, index).await?;
             let view = row.as_ref().and_then(view_of);
             let view = view.ok_or_else(|| Problem::new(Code::Damaged, format!("payload of own entry {index}")))?;
@@ -72,6 +81,7 @@ impl Chains {
     /// Remembers a line for later ones.
     pub(super) fn note(&mut self, staged: &Staged) {
         self.links.insert(staged.sealed.id, link(&staged.view));
+        self.corrected.extend(staged.sealed.corrects);
     }
 
     /// What is invalid, and what contradicts (and may be published by decision).
@@ -87,6 +97,14 @@ impl Chains {
                 "supersedes/unknown",
                 "所更正或撤回的记录未曾发布",
                 "the record to be corrected or withdrawn is not published",
+            ));
+        }
+        if staged.sealed.corrects.is_some_and(|id| self.corrected.contains(&id)) {
+            contradictions.push(violation(
+                "/supersedes",
+                "supersedes/corrected",
+                "所更正或撤回的记录已被更正或撤回",
+                "the record to be corrected or withdrawn was corrected or withdrawn before",
             ));
         }
         if let Some(follows) = view.follows {

@@ -292,6 +292,18 @@ def tile_path(kind, index, width):
     return f"tile/{kind}/{number}" + (f".p/{width}" if width < 256 else "")
 
 
+PATH = re.compile(r"tile/(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]*))?")
+
+
+def read_path(path):
+    """P-5.4: a path has one spelling."""
+    match = PATH.fullmatch(path)
+    require(match, "form")
+    index, width = int(re.sub("[x/]", "", match[2])), int(match[3] or 256)
+    require(tile_path(match[1], index, width) == path and (match[3] is None or width < 256), "its one spelling")
+    return match[1], index, width
+
+
 def frontier(from_, to, limit=1 << 16):
     """P-6.2."""
     first, bundles, paths = from_ // 256, to // 256, []
@@ -363,8 +375,11 @@ def check_log(vectors):
         else:
             equal((len(paths), paths[0], paths[-1]), (case["number"], case["first"], case["last"]), "frontier")
     for case in vectors["paths"]:
-        equal(tile_path("entries" if "entries" in case else case["level"], case["index"], case["width"]), case["path"], "path")
-    lists = ["sizes", "leafHashes", "tiles", "inclusion", "consistency", "frontier", "paths"]
+        kind = "entries" if "entries" in case else str(case["level"])
+        equal(read_path(case["path"]), (kind, case["index"], case["width"]), "path")
+    for path in vectors["noPaths"]:
+        refused(path, read_path, path)
+    lists = ["sizes", "leafHashes", "tiles", "inclusion", "consistency", "frontier", "paths", "noPaths"]
     return sum(len(vectors[name]) for name in lists) + sum(map(len, vectors["mustReject"].values()))
 
 

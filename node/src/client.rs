@@ -26,6 +26,24 @@ const READ_TIMEOUT: Duration = Duration::from_secs(20);
 /// Time for an answer that the peer has to compute first: a tally, for which it may have to pull and reconcile.
 const COMPUTED_TIMEOUT: Duration = Duration::from_secs(600);
 
+/// Seconds that clocks may differ: a signed request may be so much ahead (protocol P-7.5).
+const MAX_CLOCK_DIFFERENCE_S: i64 = 60;
+
+/// How long a client waits for a peer. A peer that is slower than this ends the round with it; the rounds with others go on beside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// Without a byte.
+    pub read: Duration,
+    /// For one whole answer.
+    pub answer: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { read: READ_TIMEOUT, answer: ANSWER_TIMEOUT }
+    }
+}
+
 /// Who a client speaks for.
 pub struct Identity {
     /// Our DID.
@@ -69,7 +87,21 @@ impl Client {
     /// # Errors
     /// The certificates do not read.
     pub fn new(identity: Arc<Identity>, origin: &Origin, ca_pem: Option<&str>, allow_private: bool) -> Outcome<Self> {
-        Self::with_timeouts(Some(identity), origin, ca_pem, allow_private, (READ_TIMEOUT, ANSWER_TIMEOUT))
+        Self::with_patience(identity, origin, ca_pem, allow_private, Patience::default())
+    }
+
+    /// A client that waits so long.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_patience(
+        identity: Arc<Identity>,
+        origin: &Origin,
+        ca_pem: Option<&str>,
+        allow_private: bool,
+        patience: Patience,
+    ) -> Outcome<Self> {
+        Self::with_timeouts(Some(identity), origin, ca_pem, allow_private, (patience.read, patience.answer))
     }
 
     /// A client that waits for answers which the peer has to compute first.
@@ -184,7 +216,27 @@ impl Client {
     }
 
     async fn send(&self, request: reqwest::RequestBuilder, url: &str, limit: usize) -> Outcome<Option<Bytes>> {
-        body(self.answer(request, url).await?, url, limit).await
+        let response = self.answer(request, url).await?;
+        let date = response.headers().get("date").and_then(|date| date.to_str().ok()).and_then(server_time);
+        body(response, url, limit).await.map_err(|problem| self.with_clocks(problem, date))
+    }
+
+    /// A request that a peer does not accept may have the wrong time on it: then the two clocks are told.
+    fn with_clocks(&self, mut problem: Problem, date: Option<i64>) -> Problem {
+        let refused = problem.extra.get("peerCode").and_then(|code| code.as_str());
+        if let (Some(date), Some(identity)) = (date, &self.identity)
+            && refused == Some(Code::Unauthenticated.as_str())
+        {
+            let apart = identity.clock.now_s() - date;
+            if apart.abs() > MAX_CLOCK_DIFFERENCE_S {
+                let way = if apart < 0 { "behind" } else { "ahead of" };
+                problem.detail.push_str(&format!(
+                    "; our clock is {} s {way} the peer's: compare the clocks of both nodes",
+                    apart.abs()
+                ));
+            }
+        }
+        problem
     }
 
     async fn answer(&self, request: reqwest::RequestBuilder, url: &str) -> Outcome<reqwest::Response> {
@@ -194,8 +246,9 @@ impl Client {
 
     /// A name is checked when it is resolved; an address written into the URL never is.
     fn check_literal_address(&self) -> Outcome<()> {
-        let authority = self.base.trim_start_matches("https://").split('/').next().unwrap_or_default();
-        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+        // As the URL parser reads it: `0x7f.1` and `2130706433` are 127.0.0.1 (WHATWG URL, IPv4 parser).
+        let url = reqwest::Url::parse(&self.base).map_err(|_| Problem::new(Code::BadRequest, "expected https URL"))?;
+        let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         match host.parse::<IpAddr>() {
             Ok(address) if !self.allow_private && is_private(address) => {
                 Err(Problem::new(Code::PeerUnavailable, "private address: set allow_private_addresses to allow it"))
@@ -203,6 +256,12 @@ impl Client {
             _ => Ok(()),
         }
     }
+}
+
+/// Seconds of an HTTP date (RFC 9110 §5.6.7), e.g. `Sun, 06 Nov 1994 08:49:37 GMT`.
+pub(crate) fn server_time(date: &str) -> Option<i64> {
+    let parsed = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date).ok()?;
+    Some(parsed.as_second())
 }
 
 /// Reads an answer of at most `limit` bytes; `None` when there is no such resource.
@@ -297,11 +356,20 @@ fn is_private(address: IpAddr) -> bool {
                 || v4.is_broadcast()
                 || v4.is_documentation()
                 || a == 0
+                || a >= 240
                 || (a == 100 && (64..128).contains(&b))
+                || (a == 198 && (18..20).contains(&b))
         }
         IpAddr::V6(v6) => {
-            let [first, ..] = v6.segments();
-            v6.to_ipv4_mapped().is_some_and(|v4| is_private(IpAddr::V4(v4)))
+            let [first, second, third, _, _, _, seventh, eighth] = v6.segments();
+            // NAT64 (RFC 6052) and 6to4 (RFC 3056) carry an IPv4 address.
+            let translated = match (first, second) {
+                (0x64, 0xff9b) => Some((seventh, eighth)),
+                (0x2002, high) => Some((high, third)),
+                _ => None,
+            };
+            translated.is_some_and(|(high, low)| is_private(IpAddr::V4(v4_of(high, low))))
+                || v6.to_ipv4_mapped().is_some_and(|v4| is_private(IpAddr::V4(v4)))
                 || v6.is_loopback()
                 || v6.is_unspecified()
                 || v6.is_multicast()
@@ -309,6 +377,10 @@ fn is_private(address: IpAddr) -> bool {
                 || (first & 0xffc0) == 0xfe80
         }
     }
+}
+
+fn v4_of(high: u16, low: u16) -> std::net::Ipv4Addr {
+    std::net::Ipv4Addr::from(u32::from(high) << 16 | u32::from(low))
 }
 
 #[cfg(test)]
@@ -329,6 +401,10 @@ mod tests {
             "fe80::1",
             "fd00::1",
             "::ffff:127.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "240.0.0.1",
+            "198.18.0.1",
         ] {
             assert!(is_private(private.parse().unwrap()), "{private}");
         }

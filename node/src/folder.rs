@@ -1,6 +1,7 @@
 //! The node's folder: its files, its lock, and writing that survives a crash.
 
 use crate::problem::{Code, Outcome, Problem};
+use crate::store::fault;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -60,7 +61,7 @@ impl Folder {
             .write(true)
             .mode(0o600)
             .open(&path)
-            .map_err(|error| Problem::new(Code::Configuration, format!("{}: {error}", path.display())))?;
+            .map_err(|error| fault::of_file(&path.display().to_string(), &error, Code::Configuration))?;
         match file.try_lock() {
             Ok(()) => Ok(file),
             Err(TryLockError::WouldBlock) => Err(Problem::new(Code::Locked, format!("{} is locked", path.display()))),

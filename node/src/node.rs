@@ -1,6 +1,6 @@
 //! The node: its wired parts. Opening it takes the folder's lock, so there is one process for one folder.
 
-use crate::client::{Client, Identity};
+use crate::client::{Client, Identity, Patience};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::folder::{Folder, write_new};
@@ -55,6 +55,8 @@ pub struct Node {
     pub hint_bell: Notify,
     /// What was pulled since the start, for figures.
     pub pulled: PullTotals,
+    /// How long peers are waited for (tests shorten it).
+    pub patience: Mutex<Patience>,
     /// One reconciliation at a time.
     pub reconciling: tokio::sync::Mutex<()>,
     /// One pull of a peer at a time.
@@ -207,6 +209,7 @@ impl Node {
             pull_bell: Notify::new(),
             hint_bell: Notify::new(),
             pulled: PullTotals::default(),
+            patience: Mutex::default(),
             reconciling: tokio::sync::Mutex::new(()),
             pulling: Mutex::new(HashMap::new()),
             identity,
@@ -224,7 +227,8 @@ impl Node {
     /// # Errors
     /// Its certificates do not read.
     pub fn client(&self, origin: &Origin, ca_pem: Option<&str>) -> Outcome<Client> {
-        Client::new(self.identity.clone(), origin, ca_pem, self.config.allow_private_addresses)
+        let patience = *self.patience.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        Client::with_patience(self.identity.clone(), origin, ca_pem, self.config.allow_private_addresses, patience)
     }
 
     /// A client for what a peer has to compute before it answers.

@@ -95,6 +95,9 @@ problems! {
     InvalidPolicy = "invalid-policy" 422, "核验策略不合规", "the policy is not valid", hint "按所列位置更正；hefu verify --policy-template 可打印样例。", "correct what is listed; `hefu verify --policy-template` prints one to start from";
     NoRecord = "no-record" 422, "文件不能作为记录读取", "the file is not readable as a record", hint "应为一条 JSON 记录（UTF-8，不超过 256 KiB）。请向交来文件的一方索取原件。", "expected one record as JSON (UTF-8, at most 256 KiB); ask whoever handed it over for the original";
     Unavailable = "unavailable" 503, "节点未就绪", "the node is not ready", hint "查看 /health/ready 与日志后重试。", "see /health/ready and the log, then try again";
+    DiskFull = "disk-full" 507, "磁盘已满或拒绝写入", "the disk is full, or refuses what is written", hint "请腾出磁盘空间（或提高配额），再执行同一命令；已有回执的草稿不会重复发布。", "free space (or raise the quota), then give the same command again; a draft that has its receipt is not published twice";
+    DatabaseLocked = "database-locked" 503, "数据库被其他程序占用", "another program holds the database", hint "请结束正在打开 hefu.db 的程序（备份、sqlite3 等），再试一次。", "end the program that has hefu.db open (a backup, a sqlite3 shell), then try again";
+    DatabaseReadOnly = "database-read-only" 503, "数据库无法打开或写入", "the database cannot be opened or written", hint "请确认节点目录与 hefu.db 存在、归运行 hefu 的用户所有，且磁盘未以只读方式挂载。", "check that the node's folder and hefu.db are there, belong to the user that runs hefu, and are not mounted read-only";
     Behind = "behind" 409, "尚未拉取到所要求的位置", "this node has not pulled that far yet", hint "拉取后重试。", "pull, then try again";
     DemoFailed = "demo-failed" 500, "演示结果与预期不符", "the demo did not find what it planted", hint "用 --keep 重跑并查看各节点日志。", "run it again with --keep and look at the nodes' logs";
     Damaged = "damaged" 500, "存储的数据已损坏", "stored data is damaged", hint "运行 hefu fsck 查看范围，从备份或对端恢复。", "run `hefu fsck` to see what, and restore from a backup or a peer";
@@ -109,6 +112,7 @@ impl Code {
             Self::Internal | Self::Damaged => 5,
             Self::DemoFailed => 1,
             Self::PeerUnavailable | Self::Unavailable | Self::NotSigning | Self::Busy | Self::Behind => 4,
+            Self::DiskFull | Self::DatabaseLocked | Self::DatabaseReadOnly => 4,
             _ => 3,
         }
     }
@@ -216,7 +220,7 @@ impl From<crate::store::StoreError> for Problem {
             E::Conflict { .. } => Self::new(Code::NotSigning, error),
             E::Damaged { .. } => Self::new(Code::Damaged, error),
             E::Differs { .. } => Self::new(Code::Conflict, error),
-            E::Database(_) | E::Migrate(_) => Self::new(Code::Unavailable, error),
+            E::Database(_) | E::Migrate(_) => Self::new(crate::store::fault::code(&error), error),
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::folder::{Folder, replace};
 use crate::keys::Keys;
 use crate::problem::{Code, Outcome, Problem};
+use crate::store::fault;
 use crate::store::{ActRow, DraftRow, OWN, OwnRecord, Payload, PayloadRow, SEQUENCER, Store, StoreError};
 use hefu_federation::append::{self, Head, Plan};
 use hefu_federation::checkpoint::Checkpoint;
@@ -136,7 +137,7 @@ pub struct Parts {
 pub fn start(parts: Parts, may_sign: Signing) -> Sequencer {
     let (jobs, queue) = mpsc::channel(QUEUE_LEN);
     let (state, signing) = watch::channel(may_sign);
-    tokio::spawn(Writer { parts, state, head: None }.run(queue));
+    tokio::spawn(Writer { parts, state, head: None, unpublished: false }.run(queue));
     Sequencer { jobs, signing }
 }
 
@@ -160,6 +161,8 @@ struct Writer {
     state: watch::Sender<Signing>,
     /// The head after our last append; `None` when it must be read from the store.
     head: Option<Head>,
+    /// The last append is durable and read back, but its note could not be signed, guarded or stored.
+    unpublished: bool,
 }
 
 impl Writer {
@@ -179,7 +182,11 @@ impl Writer {
                     }
                     None => break,
                 },
-                _ = renew.tick() => { let _ = self.fence().await; }
+                _ = renew.tick() => {
+                    if self.fence().await.is_ok() {
+                        let _ = self.publish_rest().await;
+                    }
+                }
             }
         }
         let _ = self.parts.store.release(SEQUENCER, &self.parts.holder).await;
@@ -254,6 +261,7 @@ impl Writer {
 
     async fn append(&mut self, group: &mut Group) -> Outcome<(std::vec::IntoIter<DraftRow>, Vec<u64>)> {
         let fence = self.fence().await?;
+        self.publish_rest().await?;
         let (mut fresh, mut ofs) = (Vec::new(), Vec::new());
         for (prepared, _) in &mut group.records {
             fresh.append(&mut prepared.fresh);
@@ -277,7 +285,11 @@ impl Writer {
             let _ = self.state.send_replace(Err(format!("{}; run `hefu fsck`", problem.detail)));
             return Err(problem);
         }
-        publish_note(&self.parts, &plan.head).await?;
+        if let Err(mut problem) = publish_note(&self.parts, &plan.head).await {
+            self.unpublished = true;
+            problem.detail.push_str("; the entries are in the log and not published yet: the same command goes on");
+            return Err(problem);
+        }
         let size = plan.head.range.size();
         let receipt = |(row, entry): (OwnRecord, &append::Planned)| {
             let OwnRecord { row, draft_id, content, .. } = row;
@@ -286,6 +298,15 @@ impl Writer {
         let receipts: Vec<DraftRow> = rows.into_iter().zip(&plan.entries).filter_map(receipt).collect();
         self.head = Some(plan.head);
         Ok((receipts.into_iter(), act_rows.iter().map(|row| row.index).collect()))
+    }
+
+    /// Publishes what an earlier append left unpublished: no receipt is given before its note is there.
+    async fn publish_rest(&mut self) -> Outcome<()> {
+        if self.unpublished {
+            publish_note(&self.parts, &self.parts.store.edge(OWN).await?).await?;
+            self.unpublished = false;
+        }
+        Ok(())
     }
 
     /// The index of each corrected record: published before.
@@ -342,7 +363,7 @@ pub async fn publish_note(parts: &Parts, head: &Head) -> Outcome<()> {
     tokio::task::spawn_blocking(move || replace(&path, &bytes))
         .await
         .map_err(|error| Problem::new(Code::Internal, error))?
-        .map_err(|error| Problem::new(Code::NotSigning, format!("guard file: {error}")))?;
+        .map_err(|error| fault::of_file("guard file", &error, Code::NotSigning))?;
     // A crash here leaves a guard ahead of the published note, equal to the head: the next start publishes it.
     parts.store.set_note(OWN, size, note.as_bytes()).await?;
     Ok(())

@@ -92,10 +92,11 @@ impl Check {
     }
 }
 
-/// The bytes are those that the log commits to.
+/// The bytes are those that the log commits to. Others say nothing of the record, whose own bytes are still missing: it is withheld,
+/// and asked for again.
 pub(super) fn commitment(entry: &Entry, salt: &[u8; 32], record: &[u8]) -> Result<(), Failed> {
     let committed = promise(entry).is_some_and(|(c, _)| *c == commit(salt, record));
-    Check::Commitment.require(committed)
+    if committed { Ok(()) } else { Err(Failed { check: Check::Commitment, state: PayloadState::Withheld }) }
 }
 /// They pass the gate and are in canonical form.
 pub(super) fn canonical(record: &[u8]) -> Result<Scanned<'_>, Failed> {
@@ -276,7 +277,7 @@ mod tests {
         let world = World::new();
         let (record, other) = (sign(student_status(1), 1), sign(student_status(2), 1));
         let judged = world.judge(&world.wanted(INDEX, &record, record_body), &other);
-        assert_invalid(&judged, Check::Commitment);
+        assert_fails(&judged, PayloadState::Withheld, Check::Commitment);
         assert_eq!((judged.payload, judged.record), (None, None));
     }
 
@@ -286,7 +287,7 @@ mod tests {
         let record = sign(student_status(1), 1);
         let mut wanted = world.wanted(INDEX, &record, record_body);
         wanted.entry.body = record_body(commit(&[8; 32], &record), Audience::Holder);
-        assert_invalid(&world.judge(&wanted, &record), Check::Commitment);
+        assert_fails(&world.judge(&wanted, &record), PayloadState::Withheld, Check::Commitment);
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub struct Judged {
     pub index: u64,
     /// The payload state to store.
     pub state: PayloadState,
-    /// The check that failed (`Invalid`, `Pending`, `Quarantined`), the scope row (`Refused`).
+    /// The check that failed (`Invalid`, `Pending`, `Quarantined`, of other bytes `Withheld`), the scope row (`Refused`).
     pub reason: Option<String>,
     /// Payload to keep: salt and canonical bytes. Absent for refused, withheld, erased and over-scope, and for bytes that
     /// the log does not commit to: they are not the payload of that entry.
@@ -294,7 +294,7 @@ mod tests {
         // Bytes that the log does not commit to at `of` say nothing.
         wanted[0] = world.wanted(10, &second, record_body);
         let page = judge_lines_of(&world, &wanted, &lines, UNTIL);
-        assert_eq!(row(&page, 10), (PayloadState::Invalid, Some("commitment")));
+        assert_eq!(row(&page, 10), (PayloadState::Withheld, Some("commitment")));
         assert_eq!(row(&page, 11), (PayloadState::Pending, Some("supersedes")));
     }
 

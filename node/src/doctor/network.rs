@@ -1,7 +1,7 @@
 //! Checks over the network: the own URL as others see it, and each peer.
 
 use super::{Check, Level, Patient, files};
-use crate::client::{Client, Shown};
+use crate::client::{Client, Shown, server_time};
 use crate::node::ring_of;
 use crate::problem::{Outcome, Problem};
 use crate::store::{OWN, OriginRow};
@@ -37,12 +37,6 @@ pub(super) async fn examine(patient: &Patient<'_>, ca_pem: Option<&str>) -> Outc
 async fn look(patient: &Patient<'_>, row: &OriginRow) -> Outcome<Shown> {
     let client = Client::anonymous(&row.origin, row.ca_pem.as_deref(), patient.config.allow_private_addresses)?;
     client.look("checkpoint", MAX_NOTE_LEN).await
-}
-
-/// Seconds of an HTTP date (RFC 9110 §5.6.7), e.g. `Sun, 06 Nov 1994 08:49:37 GMT`.
-fn server_time(date: &str) -> Option<i64> {
-    let parsed = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date).ok()?;
-    Some(parsed.as_second())
 }
 
 /// The own clock against the peers': where most of those that answered differ the same way, it is ours that is wrong.

@@ -63,7 +63,7 @@ async fn records(
     let known = party(&node, &id, &sender)?;
     let range = web::Query::<Range>::from_query(request.query_string())
         .map_err(|_| Problem::new(Code::BadRequest, "expected from=<index>&until=<size>"))?;
-    let published = node.store.head(OWN).await?.size;
+    let published = node.store.head(OWN).await?.published();
     if range.from >= range.until || range.until > published {
         return Err(Problem::new(Code::BadRequest, format!("expected from < until <= {published}")));
     }

@@ -121,8 +121,10 @@ async fn pull_peers(node: web::Data<Node>, query: web::Query<PullQuery>) -> Outc
     }
     let node = node.into_inner();
     let (mut reports, mut problems) = (Vec::new(), Vec::new());
-    for row in peers {
-        match pull::pull(&node, &row).await {
+    // Beside each other: a peer that drips does not keep the others waiting.
+    let pulls = peers.iter().map(|row| pull::pull(&node, row));
+    for (row, pulled) in peers.iter().zip(futures_util::future::join_all(pulls).await) {
+        match pulled {
             Ok(report) => reports.push(report),
             Err(problem) => problems.push(object!({"origin": row.origin.as_str(), "problem": problem.to_json()})),
         }

@@ -5,7 +5,7 @@ use crate::problem::{Code, Outcome, Problem};
 use crate::store::OWN;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpResponse, web};
-use hefu_federation::tile::{TilePath, bundle_prefix};
+use hefu_federation::tile::{TILE_WIDTH, TilePath, bundle_prefix};
 
 /// Routes below the origin.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
@@ -26,6 +26,9 @@ async fn checkpoint(node: web::Data<Node>) -> Outcome<HttpResponse> {
 async fn tile(node: web::Data<Node>, path: web::Path<String>) -> Outcome<HttpResponse> {
     let missing = || Problem::new(Code::NotFound, "no such tile");
     let path = TilePath::parse(&path).map_err(|_| missing())?;
+    if covered(path) > u128::from(node.store.head(OWN).await?.published()) {
+        return Err(missing());
+    }
     let body = match path {
         TilePath::Hashes { level, index, width } => {
             let stored = node.store.tile(OWN, level, index).await?.ok_or_else(missing)?;
@@ -42,6 +45,16 @@ async fn tile(node: web::Data<Node>, path: web::Path<String>) -> Outcome<HttpRes
     let mut response = HttpResponse::Ok();
     response.insert_header((CACHE_CONTROL, "public, max-age=31536000, immutable"));
     Ok(response.content_type("application/octet-stream").body(body))
+}
+
+/// Number of entries that a tile needs: what no published note covers yet is not shown.
+fn covered(path: TilePath) -> u128 {
+    let (level, index, width) = match path {
+        TilePath::Hashes { level, index, width } => (level, index, width),
+        TilePath::Entries { index, width } => (0, index, width),
+    };
+    let hashes = u128::from(index) * u128::from(TILE_WIDTH) + u128::from(width);
+    u128::from(TILE_WIDTH).checked_pow(u32::from(level)).and_then(|each| hashes.checked_mul(each)).unwrap_or(u128::MAX)
 }
 
 /// The largest valid note that we have seen of an origin, by hex SHA-256 of it.

@@ -34,7 +34,7 @@ struct Header {
 pub(super) struct Spool(BufWriter<File>);
 
 fn failed(error: std::io::Error) -> Problem {
-    Problem::new(Code::Unavailable, format!("spool file: {error}"))
+    crate::store::fault::of_file("spool file", &error, Code::Unavailable)
 }
 
 fn damaged() -> Problem {

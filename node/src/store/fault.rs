@@ -1,0 +1,91 @@
+//! What is wrong when database or disk refuse: full, held by another program, read-only, or damaged. People have to do something
+//! else about each.
+
+use crate::problem::{Code, Problem};
+use sqlx::error::DatabaseError;
+use sqlx::sqlite::SqliteError;
+use std::error::Error;
+use std::io::ErrorKind;
+
+/// Low byte of an extended result code of SQLite: the primary one (sqlite.org/rescode.html).
+const PRIMARY: u32 = 0xff;
+/// `SQLITE_IOERR_WRITE`: a quota or a limit on the size of files refuses the write. (A full disk is `SQLITE_FULL`.)
+const IOERR_WRITE: u32 = 778;
+/// `SQLITE_IOERR_SHMSIZE`: no room for the index of the write-ahead file.
+const IOERR_SHMSIZE: u32 = 4874;
+/// `SQLITE_IOERR_SHORT_READ`: the file ends before it should.
+const IOERR_SHORT_READ: u32 = 522;
+
+/// The problem that an error of the database is, wherever in its sources the cause stands.
+pub(crate) fn code(error: &(dyn Error + 'static)) -> Code {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let database = error.downcast_ref::<sqlx::Error>().and_then(|error| error.as_database_error());
+        let sqlite = database.and_then(|error| error.try_downcast_ref::<SqliteError>());
+        let sqlite = sqlite.or_else(|| error.downcast_ref::<SqliteError>());
+        if let Some(result) = sqlite.and_then(|error| error.code()?.parse().ok()) {
+            return of_sqlite(result);
+        }
+        if let Some(error) = error.downcast_ref::<std::io::Error>() {
+            return of_io(error, Code::Unavailable);
+        }
+        cause = error.source();
+    }
+    Code::Unavailable
+}
+
+fn of_sqlite(result: u32) -> Code {
+    match (result, result & PRIMARY) {
+        (IOERR_WRITE | IOERR_SHMSIZE, _) | (_, 13) => Code::DiskFull,
+        (_, 5 | 6) => Code::DatabaseLocked,
+        (_, 8 | 14) => Code::DatabaseReadOnly,
+        (IOERR_SHORT_READ, _) | (_, 11 | 26) => Code::Damaged,
+        _ => Code::Unavailable,
+    }
+}
+
+fn of_io(error: &std::io::Error, otherwise: Code) -> Code {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => Code::DiskFull,
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => Code::DatabaseReadOnly,
+        _ => otherwise,
+    }
+}
+
+/// A file beside the database that cannot be written.
+pub(crate) fn of_file(what: &str, error: &std::io::Error, otherwise: Code) -> Problem {
+    Problem::new(of_io(error, otherwise), format!("{what}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_fault_has_its_problem() {
+        for (result, expected) in [
+            (13, Code::DiskFull),
+            (778, Code::DiskFull),
+            (4874, Code::DiskFull),
+            (5, Code::DatabaseLocked),
+            (517, Code::DatabaseLocked),
+            (261, Code::DatabaseLocked),
+            (8, Code::DatabaseReadOnly),
+            (1544, Code::DatabaseReadOnly),
+            (14, Code::DatabaseReadOnly),
+            (11, Code::Damaged),
+            (267, Code::Damaged),
+            (26, Code::Damaged),
+            (522, Code::Damaged),
+            (266, Code::Unavailable),
+            (1, Code::Unavailable),
+        ] {
+            assert_eq!(of_sqlite(result), expected, "{result}");
+        }
+        let full = std::io::Error::from(ErrorKind::StorageFull);
+        assert_eq!(of_file("guard file", &full, Code::NotSigning).code, Code::DiskFull);
+        let gone = std::io::Error::from(ErrorKind::NotFound);
+        assert_eq!(of_file("guard file", &gone, Code::NotSigning).code, Code::NotSigning);
+        assert_eq!(code(&crate::store::StoreError::Database(sqlx::Error::Io(full))), Code::DiskFull);
+    }
+}

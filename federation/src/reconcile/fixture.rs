@@ -25,6 +25,28 @@ const CITIES: [(&str, &str, &str, &str); 3] = [
 pub(super) const PUPIL: &str = "urn:hefu:subject:1:pupil";
 pub(super) const TRANSFER: &str = "urn:uuid:01890a5d-0000-7000-8000-0000000000aa";
 
+/// Name, what is entered, month and day of the evaluation, what is found.
+pub(super) type Sample = (&'static str, fn(&mut World), (i16, i8), &'static [&'static str]);
+pub(super) const NOTHING: &[&str] = &[];
+
+/// Evaluates the pupil's key in each sample.
+pub(super) fn check_pupil(samples: &[Sample]) {
+    check(samples, World::pupil);
+}
+
+/// Evaluates the transfer's key in each sample.
+pub(super) fn check_transfer(samples: &[Sample]) {
+    check(samples, World::transfer);
+}
+
+fn check(samples: &[Sample], found: fn(&World, Date) -> Vec<String>) {
+    for (name, enter, (month, date), expected) in samples {
+        let mut world = World::new();
+        enter(&mut world);
+        assert_eq!(found(&world, day(*month, *date)), *expected, "{name}");
+    }
+}
+
 /// Where the log of each city has its acts; records come behind.
 const SIGNED_AT: u64 = 1;
 pub(super) const OPENED_AT: u64 = 2;
@@ -264,6 +286,17 @@ pub(super) fn withdraws(record: RecordId, from: Date) -> Entry {
 }
 
 impl Entry {
+    /// A body as it stands, to be changed.
+    pub(super) fn from_body(body: Body) -> Self {
+        Self { body, on: day(1, 1), follows: None, of: None }
+    }
+    /// A suspension up to a day.
+    pub(super) fn until(mut self, day: Date) -> Self {
+        if let Body::StudentStatus { until, .. } = &mut self.body {
+            *until = Some(day);
+        }
+        self
+    }
     /// In another stage.
     pub(super) fn at(mut self, new: Stage) -> Self {
         if let Body::StudentStatus { stage, .. } = &mut self.body {

@@ -3,7 +3,7 @@ use super::finding::Finding;
 use super::fixture::*;
 use super::key::{Key, KeyType};
 use super::{Evaluation, Fact};
-use hefu_schemas::agreement::ExistingCases;
+use hefu_schemas::agreement::{ExistingCases, Window};
 use hefu_schemas::enrollment_connection::{HALVES, Role, Step};
 use hefu_schemas::id::RecordId;
 use hefu_schemas::student_status::{ENTRIES, Event, Stage, Status, TRANSITIONS};
@@ -28,7 +28,7 @@ struct Made {
 
 #[derive(Debug, Clone)]
 enum What {
-    Status { event: Event, status: Status, stage: Stage, transfer: bool },
+    Status { event: Event, status: Status, stage: Stage, transfer: bool, until: Option<u8> },
     Step { role: Role, step: Step, waits: bool, astray: bool },
     Withdrawal,
 }
@@ -40,12 +40,9 @@ fn what() -> impl Strategy<Value = What> {
     let wild = (proptest::sample::select(Event::ALL), proptest::sample::select(Status::ALL));
     let pair = prop_oneof![3 => proptest::sample::select(ENTRIES), 6 => proptest::sample::select(legal), 1 => wild];
     let stage = prop_oneof![4 => Just(Stage::Primary), 1 => proptest::sample::select(Stage::ALL)];
-    let status = (pair, stage, any::<bool>()).prop_map(|((event, status), stage, transfer)| What::Status {
-        event,
-        status,
-        stage,
-        transfer,
-    });
+    let until = proptest::option::of(0..150_u8);
+    let status = (pair, stage, any::<bool>(), until)
+        .prop_map(|((event, status), stage, transfer, until)| What::Status { event, status, stage, transfer, until });
     let transfer: Vec<(Role, Step)> = HALVES
         .iter()
         .take(2)
@@ -91,7 +88,9 @@ fn world() -> impl Strategy<Value = World> {
         let notified = deadline((Role::Sending, Step::Notified), (Role::Receiving, Step::Requested), limit);
         let joined = deadline((Role::Receiving, Step::Joined), (Role::Sending, Step::BureauReleased), limit);
         terms.deadlines.extend([notified, joined]);
+        terms.blocked_from = ["suspended".to_owned(), "dropped-out".to_owned()].into();
         if freeze {
+            terms.windows = vec![Window { stages: ["primary".to_owned()].into(), from: day(2, 1), to: day(3, 1) }];
             terms.existing_cases = ExistingCases::Freeze;
         }
         all.into_iter().for_each(|made| make(&mut world, made));
@@ -105,8 +104,10 @@ fn make(world: &mut World, made: Made) {
     let own: Vec<RecordId> = world.facts.iter().filter(|f| f.origin == origin(city)).map(|f| f.id).collect();
     let pick = |index: Option<Index>| index.filter(|_| !own.is_empty()).map(|index| *index.get(&own));
     let mut entry = match made.what {
-        What::Status { event, status: after, stage, transfer } => {
+        What::Status { event, status: after, stage, transfer, until } => {
             let entry = status(on, event, after).at(stage);
+            let entry =
+                until.map_or(entry.clone(), |days| entry.until(day(1, 1).saturating_add(i64::from(days).days())));
             if transfer { entry.by_transfer() } else { entry }
         }
         What::Step { role, step: taken, waits, astray } => {
@@ -161,8 +162,14 @@ fn sound(evaluation: &Evaluation) -> bool {
             && finding.evidence.is_sorted()
             && finding.members.is_sorted()
             && !finding.evidence.is_empty()
+            && !names_the_person(finding)
     };
     ids.windows(2).all(|pair| pair[0] < pair[1]) && evaluation.findings.iter().all(kept)
+}
+
+/// Texts are built from codes and dates alone.
+fn names_the_person(finding: &Finding) -> bool {
+    [&finding.text.zh, &finding.text.en, &finding.about].iter().any(|text| text.contains("urn:"))
 }
 
 proptest! {

@@ -21,6 +21,7 @@ pub mod folder;
 pub mod fsck;
 pub mod guard;
 pub mod http;
+pub mod inspect;
 pub mod keys;
 pub mod node;
 pub mod problem;

@@ -33,6 +33,7 @@ macro_rules! schema {
 const ENVELOPE: ReleasedFile = schema!("envelope");
 const STUDENT_STATUS: ReleasedFile = schema!("student-status");
 const ENROLLMENT_CONNECTION: ReleasedFile = schema!("enrollment-connection");
+const QUALIFICATION_RECOGNITION: ReleasedFile = schema!("qualification-recognition");
 const WITHDRAWAL: ReleasedFile = schema!("withdrawal");
 const AGREEMENT: ReleasedFile = schema!("agreement");
 const CONTEXT: ReleasedFile = ReleasedFile {
@@ -43,7 +44,7 @@ const CONTEXT: ReleasedFile = ReleasedFile {
 
 /// All released files: the schemas, the definitions that they share, and the context.
 pub fn released() -> &'static [ReleasedFile] {
-    &[ENVELOPE, STUDENT_STATUS, ENROLLMENT_CONNECTION, WITHDRAWAL, AGREEMENT, CONTEXT]
+    &[ENVELOPE, STUDENT_STATUS, ENROLLMENT_CONNECTION, QUALIFICATION_RECOGNITION, WITHDRAWAL, AGREEMENT, CONTEXT]
 }
 
 /// The schema file of a kind of document.
@@ -51,6 +52,7 @@ pub fn released_schema(name: SchemaName) -> &'static ReleasedFile {
     match name {
         SchemaName::StudentStatus => &STUDENT_STATUS,
         SchemaName::EnrollmentConnection => &ENROLLMENT_CONNECTION,
+        SchemaName::QualificationRecognition => &QUALIFICATION_RECOGNITION,
         SchemaName::Withdrawal => &WITHDRAWAL,
         SchemaName::Agreement => &AGREEMENT,
     }
@@ -68,8 +70,13 @@ mod tests {
     use serde_json::Value;
     use std::path::{Path, PathBuf};
 
-    const NAMES: [SchemaName; 4] =
-        [SchemaName::StudentStatus, SchemaName::EnrollmentConnection, SchemaName::Withdrawal, SchemaName::Agreement];
+    const NAMES: [SchemaName; 5] = [
+        SchemaName::StudentStatus,
+        SchemaName::EnrollmentConnection,
+        SchemaName::QualificationRecognition,
+        SchemaName::Withdrawal,
+        SchemaName::Agreement,
+    ];
 
     /// The files of a folder beside a schema, by name.
     fn examples(name: SchemaName, folder: &str) -> Vec<(PathBuf, Value)> {
@@ -190,7 +197,7 @@ mod tests {
         }
         let context: Value = serde_json::from_str(CONTEXT.text).unwrap();
         let mut names = Vec::new();
-        for file in [&ENVELOPE, &STUDENT_STATUS, &ENROLLMENT_CONNECTION, &WITHDRAWAL] {
+        for file in [&ENVELOPE, &STUDENT_STATUS, &ENROLLMENT_CONNECTION, &QUALIFICATION_RECOGNITION, &WITHDRAWAL] {
             properties(&serde_json::from_str(file.text).unwrap(), &mut names);
         }
         for name in names {

@@ -21,6 +21,8 @@ pub enum SchemaName {
     StudentStatus,
     /// An `EnrollmentConnection` record (招生入学衔接).
     EnrollmentConnection,
+    /// A `QualificationRecognition` record (学历、学分与职业资格认定).
+    QualificationRecognition,
     /// The payload of a withdraw entry.
     Withdrawal,
     /// An agreement between cities (协议).
@@ -32,12 +34,15 @@ pub fn validate(name: SchemaName, document: &Scanned<'_>) -> Vec<Violation> {
     static STUDENT_STATUS: LazyLock<Schema> = LazyLock::new(|| Schema::released(SchemaName::StudentStatus));
     static ENROLLMENT_CONNECTION: LazyLock<Schema> =
         LazyLock::new(|| Schema::released(SchemaName::EnrollmentConnection));
+    static QUALIFICATION_RECOGNITION: LazyLock<Schema> =
+        LazyLock::new(|| Schema::released(SchemaName::QualificationRecognition));
     static WITHDRAWAL: LazyLock<Schema> = LazyLock::new(|| Schema::released(SchemaName::Withdrawal));
     static AGREEMENT: LazyLock<Schema> = LazyLock::new(|| Schema::released(SchemaName::Agreement));
 
     let schema = match name {
         SchemaName::StudentStatus => &STUDENT_STATUS,
         SchemaName::EnrollmentConnection => &ENROLLMENT_CONNECTION,
+        SchemaName::QualificationRecognition => &QUALIFICATION_RECOGNITION,
         SchemaName::Withdrawal => &WITHDRAWAL,
         SchemaName::Agreement => &AGREEMENT,
     };

@@ -2,6 +2,8 @@
 //! Data go to stdout, words to stderr.
 
 mod agreement;
+mod amend;
+mod ask;
 mod control;
 mod demo;
 mod finding;
@@ -11,9 +13,11 @@ mod output;
 mod peer;
 mod publish;
 mod pull;
+mod record;
 mod serve;
 mod subject;
 mod tally;
+mod withdraw;
 
 use crate::problem::Outcome;
 use clap::{Args, Parser, Subcommand};
@@ -88,6 +92,13 @@ enum Command {
     Serve(serve::Serve),
     /// Publish drafts: validated and signed as a whole, then appended to the log
     Publish(publish::Publish),
+    /// Look at records, own ones and those held of peers
+    #[command(subcommand)]
+    Record(record::Record),
+    /// Correct a record of this node: a new one takes its place
+    Amend(amend::Amend),
+    /// Withdraw a record of this node: its chain ends
+    Withdraw(withdraw::Withdraw),
     /// Follow other cities' nodes
     #[command(subcommand)]
     Peer(peer::Peer),
@@ -138,6 +149,9 @@ async fn dispatch(globals: &Globals, command: Command) -> Outcome<u8> {
         Command::Init(command) => command.run(globals).await,
         Command::Serve(command) => command.run(globals).await,
         Command::Publish(command) => command.run(globals).await,
+        Command::Record(command) => command.run(globals).await,
+        Command::Amend(command) => command.run(globals).await,
+        Command::Withdraw(command) => command.run(globals).await,
         Command::Peer(command) => command.run(globals).await,
         Command::Agreement(command) => command.run(globals).await,
         Command::Subject(command) => command.run(globals).await,

@@ -5,6 +5,7 @@ mod agreements;
 mod auth;
 mod control;
 mod identity;
+mod inspect;
 mod log;
 mod records;
 
@@ -104,6 +105,7 @@ pub fn control(node: &Arc<Node>) -> Outcome<actix_web::dev::Server> {
             .wrap(from_fn(only_problems))
             .configure(control::routes)
             .configure(records::routes)
+            .configure(inspect::routes)
             .default_service(web::route().to(not_found))
     })
     .workers(1)

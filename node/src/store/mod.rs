@@ -5,6 +5,7 @@
 //! call. Every write is one transaction. Methods are idempotent where that is said.
 
 mod number;
+pub mod records;
 mod sql;
 pub mod sqlite;
 
@@ -421,5 +422,5 @@ pub trait GuardStore: Send + Sync {
 }
 
 /// Everything that a node needs of its database.
-pub trait Store: LogStore + PayloadStore + AgreementStore + ReconcileStore + GuardStore {}
-impl<T: LogStore + PayloadStore + AgreementStore + ReconcileStore + GuardStore> Store for T {}
+pub trait Store: LogStore + PayloadStore + AgreementStore + ReconcileStore + GuardStore + records::RecordStore {}
+impl<T: LogStore + PayloadStore + AgreementStore + ReconcileStore + GuardStore + records::RecordStore> Store for T {}

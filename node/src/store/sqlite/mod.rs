@@ -14,6 +14,7 @@ mod payload;
 #[cfg(test)]
 mod plans;
 mod reconcile;
+mod records;
 mod row;
 mod states;
 mod write;
@@ -158,14 +159,15 @@ fn pool(connections: u32) -> SqlitePoolOptions {
         .test_before_acquire(false)
 }
 
-/// The migrations, built into the program.
+/// The migrations, built into the program: version, name, statements.
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "store", include_str!("../../../migrations/sqlite/0001_store.sql")),
+    (4, "corrections", include_str!("../../../migrations/sqlite/0004_corrections.sql")),
+];
+
 fn migrator() -> Migrator {
-    let store = include_str!("../../../migrations/sqlite/0001_store.sql");
-    Migrator::with_migrations(vec![Migration::new(
-        1,
-        "store".into(),
-        MigrationType::Simple,
-        store.into_sql_str(),
-        false,
-    )])
+    let migration = |(version, name, text): (i64, &'static str, &'static str)| {
+        Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)
+    };
+    Migrator::with_migrations(MIGRATIONS.map(migration).to_vec())
 }

@@ -12,6 +12,8 @@ use jiff::civil::Date;
 pub struct View {
     /// Its id.
     pub id: RecordId,
+    /// Its issuer, a DID.
+    pub issuer: String,
     /// Date of `validFrom`.
     pub valid_from: Date,
     /// Cited agreement and version.
@@ -20,6 +22,8 @@ pub struct View {
     pub follows: Option<RecordId>,
     /// `supersedes`.
     pub supersedes: Option<RecordId>,
+    /// Issuer and id of the records on which it relies.
+    pub basis: Vec<(String, RecordId)>,
     /// Code of the office that states it.
     pub stated_by: String,
     /// By kind.
@@ -90,14 +94,36 @@ impl View {
         };
         Some(Self {
             id: envelope.id,
+            issuer: envelope.issuer,
             valid_from: envelope.valid_from,
             agreement: (envelope.agreement, envelope.agreement_version),
             follows: envelope.follows,
             supersedes: envelope.supersedes,
+            basis: basis(document.root())?,
             stated_by: envelope.stated_by,
             body,
         })
     }
+    /// Issuer and id of every record that it cites by both: what its `record` keys are made of. A followed record is mostly
+    /// filed under the same key as its follower; where the follower has changed the reference of the person, it need not be.
+    pub fn citations(&self) -> impl Iterator<Item = (&str, RecordId)> {
+        let moved = match &self.body {
+            Body::StudentStatus { same_as, .. } => !same_as.is_empty(),
+            Body::EnrollmentConnection { .. } | Body::Withdrawal { .. } => false,
+        };
+        let follows = self.follows.filter(|_| moved).map(|id| (self.issuer.as_str(), id));
+        self.basis.iter().map(|(issuer, id)| (issuer.as_str(), *id)).chain(follows)
+    }
+}
+
+fn basis(root: Item<'_>) -> Option<Vec<(String, RecordId)>> {
+    let Some(basis) = root.member("basis") else { return Some(Vec::new()) };
+    basis.items().map(citation).collect()
+}
+
+/// `{issuer, id}`.
+fn citation(item: Item<'_>) -> Option<(String, RecordId)> {
+    Some((text(item, "issuer")?, RecordId::parse(&text(item, "id")?).ok()?))
 }
 
 fn student_status(item: Item<'_>) -> Option<Body> {

@@ -30,6 +30,7 @@ pub(super) fn evaluate(context: &Context<'_>, case: &Case<'_>) -> (Vec<Finding>,
                 connection::disagree(connection, &mut report);
             }
         }
+        KeyType::Record => {}
     }
     agreement::not_covered(case, &mut report);
     report.close()

@@ -6,6 +6,7 @@
 
 mod agreement;
 mod bulk;
+mod cited;
 mod evaluate;
 mod facts;
 mod guard;
@@ -160,12 +161,12 @@ fn pool(connections: u32) -> SqlitePoolOptions {
 
 /// The migrations, built into the program.
 fn migrator() -> Migrator {
-    let store = include_str!("../../../migrations/sqlite/0001_store.sql");
-    Migrator::with_migrations(vec![Migration::new(
-        1,
-        "store".into(),
-        MigrationType::Simple,
-        store.into_sql_str(),
-        false,
-    )])
+    let files = [
+        (1, "store", include_str!("../../../migrations/sqlite/0001_store.sql")),
+        (2, "references", include_str!("../../../migrations/sqlite/0002_references.sql")),
+    ];
+    let migration = |(number, name, text): (i64, &'static str, &'static str)| {
+        Migration::new(number, name.into(), MigrationType::Simple, text.into_sql_str(), false)
+    };
+    Migrator::with_migrations(files.map(migration).into())
 }

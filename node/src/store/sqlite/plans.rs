@@ -1,7 +1,7 @@
 //! Checks that statements on large tables go through an index.
 
 use super::bulk::Bulk;
-use super::{Sqlite, evaluate, facts, payload, reconcile, write};
+use super::{Sqlite, cited, evaluate, facts, payload, reconcile, write};
 use crate::store::sql;
 use sqlx::{AssertSqlSafe, Row};
 
@@ -27,6 +27,7 @@ fn statements() -> Vec<String> {
         sql::TALLIES,
         reconcile::BUCKET_KEYS,
         evaluate::CLEAR,
+        sql::ANY_CITED,
     ];
     let many = [
         payload::HELD_AMONG,
@@ -41,6 +42,10 @@ fn statements() -> Vec<String> {
         evaluate::DROP_FINDINGS,
         evaluate::FIND_DUE,
         evaluate::DROP_DUE,
+        cited::FIND_CITED,
+        cited::FIND_BEFORE,
+        cited::FIND_AFTER,
+        cited::FIND_RECORDS,
     ];
     single.iter().map(|sql| (*sql).to_owned()).chain(many.iter().map(bulk)).collect()
 }

@@ -56,6 +56,10 @@ pub(super) fn origin(city: &str) -> Origin {
     Origin::parse(city).unwrap()
 }
 
+pub(super) fn did(city: &str) -> String {
+    format!("did:web:{city}")
+}
+
 /// A day of 2026; months beyond 12 are of the next years.
 pub(super) fn day(month: i16, day: i8) -> Date {
     let (years, month) = ((month - 1).div_euclid(12), (month - 1).rem_euclid(12) + 1);
@@ -172,6 +176,7 @@ impl World {
         let cited = (self.agreement.id, self.agreement.version);
         let view = View {
             id,
+            issuer: did(city),
             valid_from: entry.on,
             agreement: cited,
             follows: entry.follows,

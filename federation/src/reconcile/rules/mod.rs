@@ -38,6 +38,7 @@ pub(super) fn evaluate(context: &Context<'_>, case: &Case<'_>) -> (Vec<Finding>,
                 connection::joined_before_release(connection, &mut report);
             }
         }
+        KeyType::Record => {}
     }
     agreement::not_covered(case, &mut report);
     report.close()

@@ -22,12 +22,27 @@ pub enum Rule {
     C2,
     C3,
     C4,
+    Q1,
+    Q2,
     A1,
 }
 impl Rule {
     /// All that exist.
-    pub const ALL: &'static [Self] =
-        &[Self::S1, Self::S2, Self::S3, Self::S4, Self::S5, Self::S6, Self::C1, Self::C2, Self::C3, Self::C4, Self::A1];
+    pub const ALL: &'static [Self] = &[
+        Self::S1,
+        Self::S2,
+        Self::S3,
+        Self::S4,
+        Self::S5,
+        Self::S6,
+        Self::C1,
+        Self::C2,
+        Self::C3,
+        Self::C4,
+        Self::Q1,
+        Self::Q2,
+        Self::A1,
+    ];
     /// `S1`, ….
     pub fn code(self) -> &'static str {
         match self {
@@ -41,6 +56,8 @@ impl Rule {
             Self::C2 => "C2",
             Self::C3 => "C3",
             Self::C4 => "C4",
+            Self::Q1 => "Q1",
+            Self::Q2 => "Q2",
             Self::A1 => "A1",
         }
     }
@@ -61,6 +78,11 @@ impl Rule {
             Self::C2 => Text::new("双方记载不一致", "The two halves of a connection disagree"),
             Self::C3 => Text::new("衔接已办结而学籍未随转", "Connection complete, and the status does not follow"),
             Self::C4 => Text::new("不得转出的状态或期间", "Transfer from a blocked status or outside its period"),
+            Self::Q1 => Text::new(
+                "认定所依据的来源不成立或未证实",
+                "Recognition of a source that does not hold, or is unconfirmed",
+            ),
+            Self::Q2 => Text::new("学分换算不符", "Credits converted otherwise than the agreement says"),
             Self::A1 => Text::new("所依据的协议不适用", "The cited agreement does not cover the record"),
         }
     }

@@ -1,6 +1,6 @@
 //! A made-up agreement of three cities, and facts to reconcile under it.
 use super::key::{Key, KeyType, filed_under};
-use super::view::{Body, Period, Side, View};
+use super::view::{Body, Component, Converted, Credits, Mapping, Period, Recognition, Side, Source, View};
 use super::{Context, Evaluation, Fact, reconcile};
 use crate::agreement::{SeenAct, Standing};
 use crate::entry::Act;
@@ -8,10 +8,11 @@ use hefu_schemas::agreement::{Agreement, Deadline};
 use hefu_schemas::canonical;
 use hefu_schemas::enrollment_connection::{ConnectionKind, Role, Step};
 use hefu_schemas::id::{Digest, Origin, RecordId};
+use hefu_schemas::qualification_recognition as qualification;
 use hefu_schemas::student_status::{Event, Stage, Status};
 use jiff::civil::Date;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) const KUNMING: &str = "kunming.example";
 pub(super) const CHENGDU: &str = "chengdu.example";
@@ -149,6 +150,11 @@ pub(super) struct World {
     pub(super) facts: Vec<Fact>,
 }
 
+/// The id of the record that is entered as the n-th one.
+pub(super) fn made_id(number: usize) -> RecordId {
+    RecordId::parse(&format!("urn:uuid:01890a5d-ac96-774b-bcce-{number:012x}")).unwrap()
+}
+
 pub(super) fn act(act: Act, index: u64, on: Option<Date>) -> SeenAct {
     SeenAct { act, index, on, t: 1_767_200_000 }
 }
@@ -170,7 +176,7 @@ impl World {
     pub(super) fn add(&mut self, city: &str, entry: impl Into<Entry>) -> RecordId {
         let entry = entry.into();
         let number = self.facts.len();
-        let id = RecordId::parse(&format!("urn:uuid:01890a5d-ac96-774b-bcce-{number:012x}")).unwrap();
+        let id = made_id(number);
         let own = self.facts.iter().filter(|fact| fact.origin == origin(city)).count();
         let of = entry.of.map(|of| self.fact(of).index);
         let cited = (self.agreement.id, self.agreement.version);
@@ -206,8 +212,23 @@ impl World {
             let corrected = fact.of.and_then(|of| keys.get(&(&fact.origin, of)).cloned()).unwrap_or_default();
             keys.insert((&fact.origin, fact.index), filed_under(&fact.view, &corrected));
         }
+        let in_sight = self.cited(key);
         let filed = |fact: &&Fact| keys.get(&(&fact.origin, fact.index)).is_some_and(|keys| keys.contains(key));
-        self.facts.iter().filter(filed).cloned().collect()
+        let sees = |fact: &&Fact| filed(fact) || in_sight.contains(&(&fact.origin, fact.index));
+        self.facts.iter().filter(sees).cloned().collect()
+    }
+
+    /// What the node brings into sight under the key of a cited record: that record, its corrections and withdrawals.
+    fn cited(&self, key: &Key) -> BTreeSet<(&Origin, u64)> {
+        let Some((issuer, id)) = key.cited() else { return BTreeSet::new() };
+        let named = self.facts.iter().filter(|fact| fact.view.issuer == issuer && fact.id == id);
+        let mut seen: BTreeSet<(&Origin, u64)> = named.map(|fact| (&fact.origin, fact.index)).collect();
+        for fact in &self.facts {
+            if fact.of.is_some_and(|of| seen.contains(&(&fact.origin, of))) {
+                seen.insert((&fact.origin, fact.index));
+            }
+        }
+        seen
     }
 
     pub(super) fn reconcile(&self, key: &Key, as_of: Date) -> Evaluation {
@@ -380,6 +401,103 @@ impl Entry {
             *requested_on = on;
         }
         self
+    }
+}
+
+/// A transcript that Kunming issued on 1 May: the pupil's, years later.
+pub(super) fn award() -> Entry {
+    recognition_of(qualification::Role::Awarding, qualification::Step::Issued, day(5, 1))
+}
+
+/// What Chengdu says about such a transcript on 1 August.
+pub(super) fn recognition(step: qualification::Step, outcome: Option<qualification::Outcome>) -> Entry {
+    let mut entry = recognition_of(qualification::Role::Recognising, step, day(8, 1));
+    if let Body::QualificationRecognition(body) = &mut entry.body {
+        body.outcome = outcome;
+    }
+    entry
+}
+
+fn recognition_of(role: qualification::Role, step: qualification::Step, on: Date) -> Entry {
+    let source = Source {
+        kind: qualification::SourceType::CourseCredit,
+        awarding_body: None,
+        city: "530100".to_owned(),
+        awarded_on: Some(day(5, 1)),
+        isced: None,
+        eqf: None,
+        nqf: None,
+        field: None,
+        document_digest: None,
+        record: None,
+    };
+    let body = Recognition {
+        role,
+        subject: Some(PUPIL.to_owned()),
+        same_as: Vec::new(),
+        source,
+        step,
+        step_on: on,
+        authority: "cn-hei:4151010610".to_owned(),
+        components: Vec::new(),
+        target_level: None,
+        target_programme: None,
+        purpose: None,
+        outcome: None,
+        conditions: Vec::new(),
+        reasons: Vec::new(),
+        mapping: Vec::new(),
+        row: None,
+        appeal_until: None,
+        appeal: None,
+        revocation: None,
+    };
+    Entry { body: Body::QualificationRecognition(Box::new(body)), on, follows: None, of: None }
+}
+
+impl Entry {
+    fn recognition(mut self, change: impl FnOnce(&mut Recognition)) -> Self {
+        if let Body::QualificationRecognition(body) = &mut self.body {
+            change(body);
+        }
+        self
+    }
+    /// At another step of the recognition or award.
+    pub(super) fn step(self, step: qualification::Step) -> Self {
+        self.recognition(|body| body.step = step)
+    }
+    /// Stated on another day.
+    pub(super) fn on(mut self, on: Date) -> Self {
+        self.on = on;
+        self.recognition(|body| body.step_on = on)
+    }
+    pub(super) fn source_of(self, kind: qualification::SourceType) -> Self {
+        self.recognition(|body| body.source.kind = kind)
+    }
+    /// Cites the award of a city.
+    pub(super) fn of_award(self, city: &str, award: RecordId) -> Self {
+        self.recognition(|body| body.source.record = Some((did(city), award)))
+    }
+    pub(super) fn component(
+        self,
+        key: &str,
+        scheme: &str,
+        hundredths: i64,
+        result: qualification::ComponentResult,
+    ) -> Self {
+        let credits = Some(Credits { scheme: scheme.to_owned(), hundredths });
+        self.recognition(|body| body.components.push(Component { key: key.to_owned(), credits, result }))
+    }
+    /// One more row of the mapping.
+    pub(super) fn converted(self, from: &[&str], scheme: &str, hundredths: i64, row: &str) -> Self {
+        let credits = Credits { scheme: scheme.to_owned(), hundredths };
+        let mapping = Mapping {
+            from: from.iter().map(|key| (*key).to_owned()).collect(),
+            to: Vec::new(),
+            outcome: qualification::Outcome::Full,
+            converted: Some(Converted { credits, row: row.to_owned() }),
+        };
+        self.recognition(|body| body.mapping.push(mapping))
     }
 }
 

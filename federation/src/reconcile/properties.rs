@@ -4,8 +4,10 @@ use super::fixture::*;
 use super::key::{Key, KeyType};
 use super::{Evaluation, Fact};
 use hefu_schemas::agreement::{ExistingCases, Window};
+use hefu_schemas::credit::{CreditRow, Factor, Rounding};
 use hefu_schemas::enrollment_connection::{HALVES, Role, Step};
 use hefu_schemas::id::RecordId;
+use hefu_schemas::qualification_recognition as qualification;
 use hefu_schemas::student_status::{ENTRIES, Event, Stage, Status, TRANSITIONS};
 use jiff::ToSpan;
 use jiff::civil::Date;
@@ -30,6 +32,8 @@ struct Made {
 enum What {
     Status { event: Event, status: Status, stage: Stage, transfer: bool, until: Option<u8> },
     Step { role: Role, step: Step, waits: bool, astray: bool },
+    Award(qualification::Step),
+    Recognition { step: qualification::Step, cites: Option<bool>, hundredths: i64 },
     Withdrawal,
 }
 
@@ -50,7 +54,15 @@ fn what() -> impl Strategy<Value = What> {
         .collect();
     let step = (proptest::sample::select(transfer), proptest::bool::weighted(0.1), proptest::bool::weighted(0.1))
         .prop_map(|((role, step), waits, astray)| What::Step { role, step, waits, astray });
-    prop_oneof![5 => status, 5 => step, 1 => Just(What::Withdrawal)]
+    use qualification::Step::{Decided, Denied, Issued, Revoked};
+    let award = prop_oneof![4 => Just(Issued), 1 => Just(Denied), 1 => Just(Revoked)].prop_map(What::Award);
+    let recognition = (
+        prop_oneof![4 => Just(Decided), 1 => Just(Revoked)],
+        proptest::option::weighted(0.8, any::<bool>()),
+        99..102_i64,
+    )
+        .prop_map(|(step, cites, hundredths)| What::Recognition { step, cites, hundredths });
+    prop_oneof![5 => status, 5 => step, 1 => award, 1 => recognition, 1 => Just(What::Withdrawal)]
 }
 
 fn made() -> impl Strategy<Value = Made> {
@@ -88,6 +100,15 @@ fn world() -> impl Strategy<Value = World> {
         let notified = deadline((Role::Sending, Step::Notified), (Role::Receiving, Step::Requested), limit);
         let joined = deadline((Role::Receiving, Step::Joined), (Role::Sending, Step::BureauReleased), limit);
         terms.deadlines.extend([notified, joined]);
+        terms.credit_table = vec![CreditRow {
+            row: "half".to_owned(),
+            from: "ects".to_owned(),
+            to: "credits".to_owned(),
+            factor: Factor { num: 1, den: 2 },
+            rounding: Rounding::Down,
+            cap_per_year: Some(150),
+            valid_years: None,
+        }];
         terms.blocked_from = ["suspended".to_owned(), "dropped-out".to_owned()].into();
         if freeze {
             terms.windows = vec![Window { stages: ["primary".to_owned()].into(), from: day(2, 1), to: day(3, 1) }];
@@ -115,6 +136,13 @@ fn make(world: &mut World, made: Made) {
             let entry = if waits { entry.waits() } else { entry };
             if astray { entry.sides(|from, _| from.institution = Some("local:1".to_owned())) } else { entry }
         }
+        What::Award(step) => {
+            award().step(step).on(on).component("math", "ects", 200, qualification::ComponentResult::Passed)
+        }
+        What::Recognition { step, cites, hundredths } => {
+            let entry = recognition(step, None).on(on).converted(&["math"], "credits", hundredths, "half");
+            cites.map_or(entry.clone(), |first| entry.of_award(KUNMING, made_id(usize::from(!first))))
+        }
         What::Withdrawal => match own.last() {
             Some(last) => withdraws(*last, on),
             None => enters(on),
@@ -135,8 +163,9 @@ fn make(world: &mut World, made: Made) {
     world.add(city, entry);
 }
 
-fn keys() -> [Key; 3] {
-    [pupil(), Key::new(KeyType::Subject, OTHER), transfer()]
+fn keys() -> [Key; 5] {
+    let record = |number| Key::record(&did(KUNMING), made_id(number));
+    [pupil(), Key::new(KeyType::Subject, OTHER), transfer(), record(0), record(1)]
 }
 
 fn shuffled() -> impl Strategy<Value = (World, Vec<Fact>)> {

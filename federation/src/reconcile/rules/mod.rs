@@ -1,6 +1,7 @@
 //! The rules, by family, each a small function over the prepared case of one key.
 mod agreement;
 mod connection;
+mod recognition;
 mod status;
 
 use super::case::Case;
@@ -30,6 +31,9 @@ pub(super) fn evaluate(context: &Context<'_>, case: &Case<'_>) -> (Vec<Finding>,
             status::excluded(case, &spells, &mut report);
             connection::unfollowed(case, &spells, &connections, &mut report);
             connection::barred(case, &spells, &connections, &mut report);
+            recognition::unfounded(case, &mut report);
+            recognition::converted(case, &mut report);
+            recognition::beyond_cap(case, &mut report);
         }
         KeyType::Connection => {
             for connection in connections.values() {
@@ -38,7 +42,10 @@ pub(super) fn evaluate(context: &Context<'_>, case: &Case<'_>) -> (Vec<Finding>,
                 connection::joined_before_release(connection, &mut report);
             }
         }
-        KeyType::Record => {}
+        KeyType::Record => {
+            recognition::unfounded(case, &mut report);
+            recognition::converted(case, &mut report);
+        }
     }
     agreement::not_covered(case, &mut report);
     report.close()

@@ -1,6 +1,10 @@
 //! A made-up agreement of three cities, and facts to reconcile under it.
+mod recognition;
+
+pub(super) use recognition::{award, recognition};
+
 use super::key::{Key, KeyType, filed_under};
-use super::view::{Body, Component, Converted, Credits, Mapping, Period, Recognition, Side, Source, View};
+use super::view::{Body, Period, Side, View};
 use super::{Context, Evaluation, Fact, reconcile};
 use crate::agreement::{SeenAct, Standing};
 use crate::entry::Act;
@@ -8,7 +12,6 @@ use hefu_schemas::agreement::{Agreement, Deadline};
 use hefu_schemas::canonical;
 use hefu_schemas::enrollment_connection::{ConnectionKind, Role, Step};
 use hefu_schemas::id::{Digest, Origin, RecordId};
-use hefu_schemas::qualification_recognition as qualification;
 use hefu_schemas::student_status::{Event, Stage, Status};
 use jiff::civil::Date;
 use serde_json::{Map, Value, json};
@@ -401,103 +404,6 @@ impl Entry {
             *requested_on = on;
         }
         self
-    }
-}
-
-/// A transcript that Kunming issued on 1 May: the pupil's, years later.
-pub(super) fn award() -> Entry {
-    recognition_of(qualification::Role::Awarding, qualification::Step::Issued, day(5, 1))
-}
-
-/// What Chengdu says about such a transcript on 1 August.
-pub(super) fn recognition(step: qualification::Step, outcome: Option<qualification::Outcome>) -> Entry {
-    let mut entry = recognition_of(qualification::Role::Recognising, step, day(8, 1));
-    if let Body::QualificationRecognition(body) = &mut entry.body {
-        body.outcome = outcome;
-    }
-    entry
-}
-
-fn recognition_of(role: qualification::Role, step: qualification::Step, on: Date) -> Entry {
-    let source = Source {
-        kind: qualification::SourceType::CourseCredit,
-        awarding_body: None,
-        city: "530100".to_owned(),
-        awarded_on: Some(day(5, 1)),
-        isced: None,
-        eqf: None,
-        nqf: None,
-        field: None,
-        document_digest: None,
-        record: None,
-    };
-    let body = Recognition {
-        role,
-        subject: Some(PUPIL.to_owned()),
-        same_as: Vec::new(),
-        source,
-        step,
-        step_on: on,
-        authority: "cn-hei:4151010610".to_owned(),
-        components: Vec::new(),
-        target_level: None,
-        target_programme: None,
-        purpose: None,
-        outcome: None,
-        conditions: Vec::new(),
-        reasons: Vec::new(),
-        mapping: Vec::new(),
-        row: None,
-        appeal_until: None,
-        appeal: None,
-        revocation: None,
-    };
-    Entry { body: Body::QualificationRecognition(Box::new(body)), on, follows: None, of: None }
-}
-
-impl Entry {
-    fn recognition(mut self, change: impl FnOnce(&mut Recognition)) -> Self {
-        if let Body::QualificationRecognition(body) = &mut self.body {
-            change(body);
-        }
-        self
-    }
-    /// At another step of the recognition or award.
-    pub(super) fn step(self, step: qualification::Step) -> Self {
-        self.recognition(|body| body.step = step)
-    }
-    /// Stated on another day.
-    pub(super) fn on(mut self, on: Date) -> Self {
-        self.on = on;
-        self.recognition(|body| body.step_on = on)
-    }
-    pub(super) fn source_of(self, kind: qualification::SourceType) -> Self {
-        self.recognition(|body| body.source.kind = kind)
-    }
-    /// Cites the award of a city.
-    pub(super) fn of_award(self, city: &str, award: RecordId) -> Self {
-        self.recognition(|body| body.source.record = Some((did(city), award)))
-    }
-    pub(super) fn component(
-        self,
-        key: &str,
-        scheme: &str,
-        hundredths: i64,
-        result: qualification::ComponentResult,
-    ) -> Self {
-        let credits = Some(Credits { scheme: scheme.to_owned(), hundredths });
-        self.recognition(|body| body.components.push(Component { key: key.to_owned(), credits, result }))
-    }
-    /// One more row of the mapping.
-    pub(super) fn converted(self, from: &[&str], scheme: &str, hundredths: i64, row: &str) -> Self {
-        let credits = Credits { scheme: scheme.to_owned(), hundredths };
-        let mapping = Mapping {
-            from: from.iter().map(|key| (*key).to_owned()).collect(),
-            to: Vec::new(),
-            outcome: qualification::Outcome::Full,
-            converted: Some(Converted { credits, row: row.to_owned() }),
-        };
-        self.recognition(|body| body.mapping.push(mapping))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What every database must keep of the store's promises: one suite, run on each implementation.
 
 mod agreements;
+mod citing;
 mod fixture;
 mod guards;
 mod logs;

@@ -231,7 +231,8 @@ pub trait PayloadStore: Send + Sync {
         limit: usize,
     ) -> StoreResult<Vec<u64>>;
     /// Stores what was judged of a page, in one transaction: rows replace those of their indexes unless these are held; new record ids are noted
-    /// (a row whose id stands at another index of this origin is stored as invalid, reason `id-new`, without keys); dirty keys are queued.
+    /// (a row whose id stands at another index of this origin is stored as invalid, reason `id-new`, without keys); dirty keys are queued,
+    /// and with them the `record` keys of cited records that the rows are, correct or withdraw.
     /// Returns the indexes turned down that way, ascending. Only held, pending, restricted and quarantined rows take their id; only keys
     /// of held rows are queued. Idempotent.
     async fn absorb(&self, origin: OriginNo, rows: &[(PayloadRow, Vec<Key>)]) -> StoreResult<Vec<u64>>;
@@ -298,7 +299,7 @@ pub trait AgreementStore: Send + Sync {
     async fn sealed(&self, agreement: AgreementNo, epoch: u32, to: &Did) -> StoreResult<Option<Vec<u8>>>;
 }
 
-/// A key that an entry was filed under and that is to be evaluated.
+/// A key that is to be evaluated, mostly because an entry was filed under it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "as in the table's comment")]
 pub struct DirtyRow {
@@ -306,7 +307,8 @@ pub struct DirtyRow {
     pub agreement: AgreementNo,
     pub key: Key,
     pub origin: OriginNo,
-    pub index: u64,
+    /// `None` when nothing is to be filed: what the key cites has changed.
+    pub index: Option<u64>,
 }
 
 /// One key's evaluation to be stored.
@@ -354,6 +356,18 @@ pub trait ReconcileStore: Send + Sync {
         keys: &[Key],
         dirty: &[DirtyRow],
     ) -> StoreResult<Vec<(usize, OriginNo, PayloadRow)>>;
+    /// Held rows that `record` keys among these have in sight besides those who cite: the record that the key names, its
+    /// corrections, its withdrawal, and what the same city files under its corrections. Only rows of this agreement:
+    /// (position in `keys`, origin, row).
+    async fn cited(&self, agreement: AgreementNo, keys: &[Key]) -> StoreResult<Vec<(usize, OriginNo, PayloadRow)>>;
+    /// The `record` keys that these rows of an origin concern without being filed under them: those of the rows themselves and of
+    /// what they correct or withdraw, as far as they are cited.
+    async fn concerned(
+        &self,
+        agreement: AgreementNo,
+        origin: OriginNo,
+        rows: &[(PayloadRow, Vec<Key>)],
+    ) -> StoreResult<Vec<Key>>;
     /// In one transaction: files the dirty rows as facts (in key order), replaces the findings and due dates of the evaluated keys,
     /// marks their buckets stale, notes the evaluation date, and takes the rows off the queue. [`StoreError::Differs`] when one of the rows
     /// is no longer queued: another reconciler was at work. One reconciler at a time calls this and `store_buckets`.

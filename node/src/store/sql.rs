@@ -18,6 +18,12 @@ pub(super) const SET_REACHED: &str =
     "UPDATE origin SET reached_ms = $2 WHERE no = $1 AND (reached_ms IS NULL OR reached_ms < $2)";
 /// The head of an empty log.
 pub(super) const ADD_HEAD: &str = "INSERT INTO head (origin, size, t) VALUES ($1, 0, 0)";
+/// The DID of an origin.
+pub(super) const DID: &str = "SELECT did FROM origin WHERE no = $1";
+/// Origins by DID.
+pub(super) const DIDS: &str = "SELECT did, no FROM origin";
+/// Whether anything of an issuer is cited.
+pub(super) const ANY_CITED: &str = "SELECT EXISTS (SELECT 1 FROM cited WHERE agreement = $1 AND issuer = $2)";
 /// Where a log ends.
 pub(super) const HEAD: &str = "SELECT size, t, note FROM head WHERE origin = $1";
 /// Moves a head, if it is where the plan began.

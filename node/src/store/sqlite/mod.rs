@@ -6,6 +6,7 @@
 
 mod agreement;
 mod bulk;
+mod cited;
 mod evaluate;
 mod facts;
 mod guard;
@@ -160,8 +161,9 @@ fn pool(connections: u32) -> SqlitePoolOptions {
 }
 
 /// The migrations, built into the program: version, name, statements.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "store", include_str!("../../../migrations/sqlite/0001_store.sql")),
+    (2, "references", include_str!("../../../migrations/sqlite/0002_references.sql")),
     (4, "corrections", include_str!("../../../migrations/sqlite/0004_corrections.sql")),
 ];
 

@@ -107,6 +107,15 @@ impl Client {
         self.send(self.http.get(&url), &url, limit).await
     }
 
+    /// How far the peer's clock, as its answers state it, is ahead of ours, in seconds; `None` when it cannot be told.
+    pub async fn clock_difference_s(&self) -> Option<i64> {
+        self.check_literal_address().ok()?;
+        let response = self.http.get(format!("{}/health/live", self.base)).send().await.ok()?;
+        let date = response.headers().get(reqwest::header::DATE)?.to_str().ok()?;
+        let theirs = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date).ok()?;
+        Some(theirs.as_second() - self.identity.clock.now_s())
+    }
+
     /// Fetches with a signed request.
     ///
     /// # Errors

@@ -207,7 +207,7 @@ async fn open_refuses_a_file_of_another_program() {
 #[tokio::test]
 async fn open_refuses_a_file_of_a_newer_program() {
     let at = File::create().await;
-    at.damage("UPDATE _sqlx_migrations SET version = 9").await;
+    at.damage("UPDATE _sqlx_migrations SET version = 9999 WHERE version = 1").await;
     assert!(matches!(Sqlite::open(&at.path()).await, Err(StoreError::Migrate(_))));
 }
 

@@ -48,6 +48,7 @@ impl Snapshots {
         let origin = node.url.trim_start_matches("https://");
         self.name(origin, &format!("{name}.example:{port}"));
         self.name(origin.replace(':', "%3A"), &format!("{name}.example%3A{port}"));
+        self.name(origin.replace("localhost", "127.0.0.1"), &format!("127.0.0.1:{port}"));
         self.name(&node.fingerprint, &format!("<fingerprint of {name}>"));
         self.name(node.dir.display().to_string(), &format!("<folder of {name}>"));
         self.name(node.ca.display().to_string(), &format!("<ca of {name}>"));

@@ -4,6 +4,8 @@
 mod agreement;
 mod amend;
 mod ask;
+mod completions;
+mod config;
 mod control;
 mod demo;
 mod finding;
@@ -15,6 +17,7 @@ mod publish;
 mod pull;
 mod record;
 mod serve;
+mod status;
 mod subject;
 mod tally;
 mod withdraw;
@@ -88,6 +91,11 @@ impl Globals {
 enum Command {
     /// Make a node: keys, settings, database and the first entry of its log
     Init(init::Init),
+    /// How the node is: log, signing, peers, findings, agreements
+    Status(status::Status),
+    /// The settings: show them, check them, print the defaults
+    #[command(subcommand)]
+    Config(config::Config),
     /// Run the node until it is told to stop (Ctrl-C or SIGTERM)
     Serve(serve::Serve),
     /// Publish drafts: validated and signed as a whole, then appended to the log
@@ -119,6 +127,8 @@ enum Command {
     Tally(tally::Tally),
     /// Read everything back and verify it
     Fsck(fsck::Fsck),
+    /// Print completions for a shell
+    Completions(completions::Completions),
     /// A federation of three cities on this machine, from nothing to compared tallies
     Demo(demo::Demo),
 }
@@ -147,6 +157,9 @@ pub async fn run(cli: Cli) -> u8 {
 async fn dispatch(globals: &Globals, command: Command) -> Outcome<u8> {
     match command {
         Command::Init(command) => command.run(globals).await,
+        Command::Status(command) => command.run(globals).await,
+        Command::Config(command) => command.run(globals),
+        Command::Completions(command) => command.run(),
         Command::Serve(command) => command.run(globals).await,
         Command::Publish(command) => command.run(globals).await,
         Command::Record(command) => command.run(globals).await,

@@ -32,6 +32,7 @@ pub mod pull;
 pub mod reconcile;
 pub mod registry;
 pub mod sequencer;
+pub mod standing;
 pub mod status;
 pub mod store;
 pub mod synthetic;

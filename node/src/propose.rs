@@ -72,7 +72,7 @@ pub async fn sign(node: &Arc<Node>, id: AgreementId) -> Outcome<Arc<Known>> {
 async fn sign_document(node: &Arc<Node>, document: &Agreement) -> Outcome<()> {
     let signed = node.registry.by_digest(&document.digest).is_some_and(|known| known.acts.contains_key(&node.origin));
     if !signed {
-        node.sequencer.append_act(NewAct { digest: document.digest, act: Act::Sign }).await?;
+        node.sequencer.append_act(NewAct { digest: document.digest, act: Act::Sign, on: None }).await?;
     }
     // A crash here leaves the entry without its proof: signing again adds it.
     let proof = sign_detached(document.bytes(), &node.keys.record_id(&node.did), node.clock.now_s(), &node.keys.record);

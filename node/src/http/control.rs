@@ -38,6 +38,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/v1/agreement-template").route(web::get().to(template)))
         .service(web::resource("/v1/agreements/{id}").route(web::get().to(show_agreement)))
         .service(web::resource("/v1/agreements/{id}/sign").route(web::post().to(sign_agreement)))
+        .service(web::resource("/v1/agreements/{id}/{act:suspend|resume|end}").route(web::post().to(act_on_agreement)))
         .service(web::resource("/v1/agreements/{id}/subjects").route(web::post().to(subjects)))
         .service(web::resource("/v1/agreements/{id}/tally").route(web::post().to(ask_tally)))
         .service(web::resource("/v1/fsck").route(web::post().to(run_fsck)));
@@ -303,6 +304,27 @@ async fn template(node: web::Data<Node>, query: web::Query<TemplateQuery>) -> Ou
 async fn sign_agreement(node: web::Data<Node>, id: web::Path<String>) -> Outcome<HttpResponse> {
     let known = agreement(&node, &id)?;
     let known = propose::sign(&node.clone().into_inner(), known.document.id).await?;
+    json(&agreement_json(&node, &known))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewAct {
+    on: Option<String>,
+}
+
+async fn act_on_agreement(
+    node: web::Data<Node>,
+    path: web::Path<(String, String)>,
+    bytes: web::Bytes,
+) -> Outcome<HttpResponse> {
+    let (id, act) = path.into_inner();
+    let known = agreement(&node, &id)?;
+    let act = hefu_federation::entry::Act::from_code(&act).ok_or_else(|| Problem::new(Code::NotFound, act))?;
+    let new: NewAct = body(&bytes)?;
+    let read = |text: String| text.parse().map_err(|_| Problem::new(Code::BadRequest, "on: expected YYYY-MM-DD"));
+    let on = new.on.map(read).transpose()?;
+    let known = crate::standing::act(&node.clone().into_inner(), known.document.id, act, on).await?;
     json(&agreement_json(&node, &known))
 }
 

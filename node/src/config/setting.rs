@@ -395,7 +395,7 @@ mod tests {
         let dir = Path::new("/nowhere");
         assert_eq!(complaints(&good, dir), []);
         for (from, to, setting) in [
-            ("https://", "http://", "url"),
+            ("\"https://", "\"http://", "url"),
             ("0.0.0.0:443", "everywhere", "listen"),
             ("530100", "Kunming", "city"),
             ("{ zh", "3 # { zh", "name"),

@@ -37,7 +37,7 @@ Exit codes:
   4  a node or peer is away, busy or not ready; try again
   5  an error inside the program, or damaged data
 
-Settings: hefu.toml in the folder. HEFU_DIR: the folder. HEFU_LOG: log filter, e.g. `debug`.";
+Settings: hefu.toml in the folder (`hefu config show`). HEFU_DIR: the folder. HEFU_LOG: log filter, e.g. `debug`.";
 
 /// Hefu (合符): a city's node for student status, enrollment connections and qualification recognitions.
 ///

@@ -19,6 +19,8 @@ use std::sync::Arc;
 
 /// Largest difference of clocks that is good, seconds: signed requests live for 300 s at most, and a network takes its share.
 const MAX_CLOCK_DIFFERENCE_S: i64 = 60;
+/// Longest `health/live`, bytes.
+const MAX_HEALTH_LEN: usize = 1024;
 /// Longest `/.well-known/hefu`, bytes.
 const MAX_WELL_KNOWN_LEN: usize = 16 * 1024;
 /// Longest list of offered agreements, bytes.
@@ -157,7 +159,7 @@ pub async fn check(node: &Arc<Node>, peer: &OriginRow) -> Vec<Check> {
     let same = Digest::parse(stated).is_ok_and(|stated| stated == Digest(peer.fingerprint.0));
     found.note("fingerprint", Some(same), plain(stated));
     let Ok(client) = node.client(&peer.origin, peer.ca_pem.as_deref()) else { return found.finish() };
-    match client.clock_difference_s().await {
+    match clock_difference_s(node, &client).await {
         Some(difference) => {
             // Answers state whole seconds, and travel: less than two is nothing.
             let seen = if difference.abs() < 2 {
@@ -174,6 +176,13 @@ pub async fn check(node: &Arc<Node>, peer: &OriginRow) -> Vec<Check> {
     }
     access(node, peer, &client, &mut found).await;
     found.finish()
+}
+
+/// How far the peer's clock, as its answers state it, is ahead of ours; `None` when it cannot be told.
+async fn clock_difference_s(node: &Node, client: &Client) -> Option<i64> {
+    let date = client.look("health/live", MAX_HEALTH_LEN).await.ok()?.date?;
+    let theirs = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date).ok()?;
+    Some(theirs.as_second() - node.clock.now_s())
 }
 
 async fn said(node: &Node, peer: &OriginRow) -> Result<Value, Problem> {

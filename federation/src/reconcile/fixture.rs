@@ -154,6 +154,7 @@ impl World {
             agreement: cited,
             follows: entry.follows,
             supersedes: entry.of.filter(|_| !matches!(entry.body, Body::Withdrawal { .. })),
+            basis: Vec::new(),
             stated_by: "530102".to_owned(),
             body: entry.body,
         };
@@ -290,6 +291,7 @@ impl Entry {
         match &mut self.body {
             Body::StudentStatus { subject, .. } => *subject = new.to_owned(),
             Body::EnrollmentConnection { subject, .. } => *subject = Some(new.to_owned()),
+            Body::QualificationRecognition(body) => body.subject = Some(new.to_owned()),
             Body::Withdrawal { .. } => {}
         }
         self
@@ -299,6 +301,7 @@ impl Entry {
             Body::StudentStatus { same_as, .. } | Body::EnrollmentConnection { same_as, .. } => {
                 same_as.push(other.to_owned());
             }
+            Body::QualificationRecognition(body) => body.same_as.push(other.to_owned()),
             Body::Withdrawal { .. } => {}
         }
         self

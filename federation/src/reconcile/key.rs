@@ -93,6 +93,7 @@ pub fn filed_under(view: &View, corrected: &[Key]) -> Vec<Key> {
             keys.insert(Key::new(KeyType::Connection, connection));
             keys.extend(own.iter().chain(same_as).map(subject));
         }
+        Body::QualificationRecognition(body) => keys.extend(body.subject.iter().chain(&body.same_as).map(subject)),
         Body::Withdrawal { .. } => {}
     }
     keys.into_iter().collect()
@@ -111,7 +112,10 @@ pub(super) fn speaks_of(view: &View, key: &Key) -> bool {
         (Body::EnrollmentConnection { connection, .. }, KeyType::Connection) => connection == value,
         // Not filed there by `filed_under`, but a caller may bring the status of a connection's subject into sight.
         (Body::StudentStatus { .. }, KeyType::Connection) => true,
-        (Body::Withdrawal { .. }, _) => false,
+        (Body::QualificationRecognition(body), KeyType::Subject) => {
+            body.subject.iter().chain(&body.same_as).any(|other| other == value)
+        }
+        (Body::QualificationRecognition(_), KeyType::Connection) | (Body::Withdrawal { .. }, _) => false,
     }
 }
 

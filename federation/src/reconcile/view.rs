@@ -1,4 +1,8 @@
 //! The members that rules read, taken from a record once. Owned, small.
+mod recognition;
+
+pub use recognition::{Appeal, Component, Condition, Converted, Credits, Mapping, Recognition, Revocation, Source};
+
 use super::finding::date;
 use hefu_schemas::enrollment_connection::{ConnectionKind, Role, Step};
 use hefu_schemas::id::{AgreementId, RecordId};
@@ -20,6 +24,8 @@ pub struct View {
     pub follows: Option<RecordId>,
     /// `supersedes`.
     pub supersedes: Option<RecordId>,
+    /// The records on which it relies: DID of the issuer, id.
+    pub basis: Vec<(String, RecordId)>,
     /// Code of the office that states it.
     pub stated_by: String,
     /// By kind.
@@ -59,8 +65,12 @@ pub enum Body {
         planned: Option<Period>,
         actual: Option<Period>,
     },
+    QualificationRecognition(Box<Recognition>),
     /// A withdrawal, filed under the keys of what it withdraws.
-    Withdrawal { record: RecordId, from: Date },
+    Withdrawal {
+        record: RecordId,
+        from: Date,
+    },
 }
 /// A period; `to` is the first day that no longer belongs to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +96,9 @@ impl View {
         let body = match envelope.kind {
             Kind::StudentStatus => student_status(envelope.subject)?,
             Kind::EnrollmentConnection => enrollment_connection(envelope.subject)?,
+            Kind::QualificationRecognition => {
+                Body::QualificationRecognition(Box::new(recognition::recognition(envelope.subject)?))
+            }
             Kind::Withdrawal => withdrawal(envelope.subject)?,
         };
         Some(Self {
@@ -94,6 +107,7 @@ impl View {
             agreement: (envelope.agreement, envelope.agreement_version),
             follows: envelope.follows,
             supersedes: envelope.supersedes,
+            basis: envelope.basis,
             stated_by: envelope.stated_by,
             body,
         })
@@ -192,6 +206,7 @@ mod tests {
     use super::*;
     use hefu_schemas::canonical::canonicalize;
     use hefu_schemas::gate::MAX_RECORD_LEN;
+    use hefu_schemas::qualification_recognition::{Outcome, Role};
     use hefu_schemas::scan::scan;
     use std::path::{Path, PathBuf};
 
@@ -211,7 +226,7 @@ mod tests {
 
     #[test]
     fn reads_every_example_of_the_schemas() {
-        for kind in ["student-status", "enrollment-connection", "withdrawal"] {
+        for kind in ["student-status", "enrollment-connection", "qualification-recognition", "withdrawal"] {
             let examples = examples(kind);
             assert!(!examples.is_empty());
             for path in examples {
@@ -222,6 +237,9 @@ mod tests {
                     }
                     Body::EnrollmentConnection { step_on, .. } => {
                         kind == "enrollment-connection" && *step_on == view.valid_from
+                    }
+                    Body::QualificationRecognition(recognition) => {
+                        kind == "qualification-recognition" && recognition.step_on == view.valid_from
                     }
                     Body::Withdrawal { from, .. } => kind == "withdrawal" && *from == view.valid_from,
                 };
@@ -257,6 +275,23 @@ mod tests {
         }
         let stay = example("enrollment-connection", "visiting-nominated.json");
         assert!(matches!(stay.body, Body::EnrollmentConnection { planned: Some(Period { to: Some(_), .. }), .. }));
+    }
+
+    #[test]
+    fn reads_the_members_of_a_recognition() {
+        let view = example("qualification-recognition", "recognising-credits.json");
+        let (issuer, relied_on) = view.basis.first().unwrap();
+        let Body::QualificationRecognition(half) = &view.body else { panic!() };
+        assert_eq!((half.role, half.outcome), (Role::Recognising, Some(Outcome::Partial)));
+        assert_eq!(half.source.record, Some((issuer.clone(), *relied_on)));
+        assert!(half.subject.is_some() && half.appeal_until.is_some() && !half.reasons.is_empty());
+        let converted = half.mapping.iter().filter_map(|row| row.converted.as_ref());
+        let total: i64 = converted.map(|converted| converted.credits.hundredths).sum();
+        assert_eq!((half.components.len(), half.mapping.len(), total), (3, 2, 700));
+        let award = example("qualification-recognition", "awarding-skill-level.json");
+        let Body::QualificationRecognition(award) = award.body else { panic!() };
+        assert_eq!(award.source.nqf, Some(("cn-skill".to_owned(), "level-3".to_owned())));
+        assert_eq!((award.role, award.purpose, award.outcome), (Role::Awarding, None, None));
     }
 
     #[test]

@@ -8,8 +8,10 @@ mod completions;
 mod config;
 mod control;
 mod demo;
+mod doctor;
 mod finding;
 mod fsck;
+mod fsck_url;
 mod init;
 mod output;
 mod peer;
@@ -20,6 +22,7 @@ mod serve;
 mod status;
 mod subject;
 mod tally;
+mod verify;
 mod withdraw;
 
 use crate::problem::Outcome;
@@ -31,7 +34,7 @@ use std::path::PathBuf;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done; where something is checked: all of it holds
-  1  checked, and it does not hold (a finding in the demo, tallies that differ, damage)
+  1  checked, and it does not hold (a record that is not valid, tallies that differ, damage)
   2  the command line is not understood
   3  what was given is refused; nothing was changed
   4  a node or peer is away, busy or not ready; try again
@@ -129,6 +132,10 @@ enum Command {
     Fsck(fsck::Fsck),
     /// Print completions for a shell
     Completions(completions::Completions),
+    /// Look for what may be wrong with this node: what is seen, what is expected, what to do
+    Doctor(doctor::Doctor),
+    /// Verify a record that somebody hands over: what is established, what is not, as of when
+    Verify(verify::Verify),
     /// A federation of three cities on this machine, from nothing to compared tallies
     Demo(demo::Demo),
 }
@@ -173,6 +180,8 @@ async fn dispatch(globals: &Globals, command: Command) -> Outcome<u8> {
         Command::Finding(command) => command.run(globals).await,
         Command::Tally(command) => command.run(globals).await,
         Command::Fsck(command) => command.run(globals).await,
+        Command::Doctor(command) => command.run(globals).await,
+        Command::Verify(command) => command.run(globals).await,
         Command::Demo(command) => command.run(globals).await,
     }
 }

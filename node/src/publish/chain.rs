@@ -6,9 +6,10 @@ use crate::Node;
 use crate::codec::decompress;
 use crate::problem::{Code, Outcome, Problem};
 use crate::store::{OWN, PayloadRow};
-use hefu_federation::reconcile::view::{Body, View};
+use hefu_federation::reconcile::view::{Body, Recognition, View};
 use hefu_schemas::enrollment_connection::{self, ConnectionKind, Role, Step};
 use hefu_schemas::id::{Digest, RecordId};
+use hefu_schemas::qualification_recognition;
 use hefu_schemas::scan::scan;
 use hefu_schemas::student_status::{self, Status};
 use hefu_schemas::violation::Violation;
@@ -21,8 +22,24 @@ type Matter = [u8; 8];
 /// What later records need to know of one.
 #[derive(Debug, Clone, Copy)]
 enum Link {
-    Status { matter: Matter, status: Status, on: Date },
-    Connection { matter: Matter, kind: ConnectionKind, role: Role, step: Step, on: Date },
+    Status {
+        matter: Matter,
+        status: Status,
+        on: Date,
+    },
+    Connection {
+        matter: Matter,
+        kind: ConnectionKind,
+        role: Role,
+        step: Step,
+        on: Date,
+    },
+    Recognition {
+        matter: Matter,
+        role: qualification_recognition::Role,
+        step: qualification_recognition::Step,
+        on: Date,
+    },
     Other,
 }
 
@@ -113,6 +130,14 @@ fn link(view: &View) -> Link {
         Body::EnrollmentConnection { connection, kind, role, step, step_on, .. } => {
             Link::Connection { matter: matter(connection), kind: *kind, role: *role, step: *step, on: *step_on }
         }
+        Body::QualificationRecognition(body) => {
+            let Recognition { role, subject, source, step, step_on, purpose, .. } = body.as_ref();
+            let subject = subject.as_deref().unwrap_or_default();
+            let body = source.awarding_body.as_deref().unwrap_or_default();
+            let purpose = purpose.map_or("", |purpose| purpose.code());
+            let matter = matter(&format!("{} {subject} {} {body} {purpose}", role.code(), source.kind.code()));
+            Link::Recognition { matter, role: *role, step: *step, on: *step_on }
+        }
         Body::Withdrawal { .. } => Link::Other,
     }
 }
@@ -124,65 +149,67 @@ fn matter(text: &str) -> Matter {
 
 /// Whether one record may follow another.
 fn step(before: Link, now: Link, view: &View) -> Vec<Violation> {
-    let mut found = Vec::new();
-    let other_matter = || {
-        violation(
-            "/follows",
-            "follows/other-matter",
-            "所承接的记录属于另一对象或另一事项",
-            "the followed record is of another subject or matter",
-        )
-    };
-    let backwards = |pointer| {
-        violation(
-            pointer,
-            "follows/backwards",
-            "生效日期早于所承接的记录",
-            "the date lies before that of the followed record",
-        )
-    };
-    match (before, now, &view.body) {
+    let (same_matter, illegal, earlier, later, date) = match (before, now, &view.body) {
         (
             Link::Status { matter: a, status, on: earlier },
             Link::Status { matter: b, on: later, .. },
             Body::StudentStatus { event, status: stated, .. },
         ) => {
-            if a != b {
-                found.push(other_matter());
-            }
-            if student_status::next(Some(status), *event) != Some(*stated) {
-                let zh = format!("从“{}”不能经“{}”变为“{}”", status.code(), event.code(), stated.code());
-                let en = format!("{} does not lead from {} to {}", event.code(), status.code(), stated.code());
-                found.push(violation("/credentialSubject/event", "status/illegal-event", &zh, &en));
-            }
-            if later < earlier {
-                found.push(backwards("/credentialSubject/effectiveOn"));
-            }
+            let illegal = (student_status::next(Some(status), *event) != Some(*stated))
+                .then(|| illegal_event(status.code(), event.code(), stated.code()));
+            (a == b, illegal, earlier, later, "/credentialSubject/effectiveOn")
         }
         (
             Link::Connection { matter: a, kind: k1, role: r1, step: s1, on: earlier },
             Link::Connection { matter: b, kind, role, step, on: later },
             _,
         ) => {
-            if (a, k1, r1) != (b, kind, role) {
-                found.push(other_matter());
-            }
-            if !enrollment_connection::may_follow(kind, role, Some(s1), step) {
-                let zh = format!("步骤“{}”之后不能是“{}”", s1.code(), step.code());
-                found.push(violation(
-                    "/credentialSubject/step",
-                    "connection/illegal-step",
-                    &zh,
-                    &format!("{} does not follow {}", step.code(), s1.code()),
-                ));
-            }
-            if later < earlier {
-                found.push(backwards("/credentialSubject/stepOn"));
-            }
+            let illegal = (!enrollment_connection::may_follow(kind, role, Some(s1), step))
+                .then(|| illegal_step("connection/illegal-step", s1.code(), step.code()));
+            ((a, k1, r1) == (b, kind, role), illegal, earlier, later, "/credentialSubject/stepOn")
         }
-        _ => found.push(other_matter()),
-    }
-    found
+        (
+            Link::Recognition { matter: a, role, step: s1, on: earlier },
+            Link::Recognition { matter: b, step, on: later, .. },
+            _,
+        ) => {
+            let illegal = (!qualification_recognition::may_follow(role, Some(s1), step))
+                .then(|| illegal_step("recognition/illegal-step", s1.code(), step.code()));
+            (a == b, illegal, earlier, later, "/credentialSubject/stepOn")
+        }
+        _ => return vec![other_matter()],
+    };
+    let backwards = (later < earlier).then(|| backwards(date));
+    (!same_matter).then(other_matter).into_iter().chain(illegal).chain(backwards).collect()
+}
+
+fn other_matter() -> Violation {
+    violation(
+        "/follows",
+        "follows/other-matter",
+        "所承接的记录属于另一对象或另一事项",
+        "the followed record is of another subject or matter",
+    )
+}
+
+fn backwards(pointer: &str) -> Violation {
+    violation(
+        pointer,
+        "follows/backwards",
+        "生效日期早于所承接的记录",
+        "the date lies before that of the followed record",
+    )
+}
+
+fn illegal_event(from: &str, event: &str, to: &str) -> Violation {
+    let zh = format!("从“{from}”不能经“{event}”变为“{to}”");
+    let en = format!("{event} does not lead from {from} to {to}");
+    violation("/credentialSubject/event", "status/illegal-event", &zh, &en)
+}
+
+fn illegal_step(rule: &str, from: &str, to: &str) -> Violation {
+    let zh = format!("步骤“{from}”之后不能是“{to}”");
+    violation("/credentialSubject/step", rule, &zh, &format!("{to} does not follow {from}"))
 }
 
 /// The view of a stored row.

@@ -24,6 +24,7 @@ fn primary(case: &Case<'_>, fact: &Fact) -> bool {
     match (&fact.view.body, case.key.key_type()) {
         (Body::StudentStatus { subject, .. }, KeyType::Subject) => subject == case.key.value(),
         (Body::EnrollmentConnection { .. }, KeyType::Connection) => true,
+        (Body::QualificationRecognition(body), KeyType::Subject) => body.subject.as_deref() == Some(case.key.value()),
         _ => false,
     }
 }

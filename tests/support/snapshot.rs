@@ -7,7 +7,7 @@
 //! taken.compare();                                             at the end of the test
 //! ```
 //!
-//! `HEFU_UPDATE_SNAPSHOTS=1` writes the files instead of comparing; read the difference before it is committed.
+//! `HEFU_UPDATE=1` writes the files instead of comparing; read the difference before it is committed.
 
 use crate::process::{Said, Serving, command, run_with};
 use serde_json::Value;
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 mod mask;
 
 /// Variable that makes [`Snapshots::compare`] write.
-const UPDATE: &str = "HEFU_UPDATE_SNAPSHOTS";
+const UPDATE: &str = "HEFU_UPDATE";
 
 /// The snapshots of one test.
 #[derive(Debug)]

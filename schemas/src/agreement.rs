@@ -294,6 +294,32 @@ mod tests {
     }
 
     #[test]
+    fn a_recognition_is_of_its_awarding_body_and_its_target() {
+        const CREDITS: &str = include_str!("../json/agreement/valid/programmes-and-credits.json");
+        const DECIDED: &str = include_str!("../json/qualification-recognition/valid/recognising-credits.json");
+        let in_scope = |terms: fn(&mut Value)| {
+            let document =
+                scan(canonical::canonicalize(DECIDED.as_bytes(), gate::MAX_RECORD_LEN).unwrap(), gate::MAX_RECORD_LEN);
+            agreement(CREDITS, |agreement| terms(&mut agreement["terms"]))
+                .in_scope(Kind::QualificationRecognition, &document.unwrap())
+        };
+        assert_eq!(in_scope(|_| {}), Ok(()));
+        let other = |terms: &mut Value| {
+            terms["scope"][2]["institutions"] = json!([{ "scheme": "cn-hei", "code": "10999", "name": { "en": "X" } }]);
+        };
+        let institutions = |terms: &mut Value| {
+            terms["scope"][2]["institutions"] = terms["programmes"][0]["institutions"].clone();
+        };
+        assert_eq!(in_scope(institutions), Ok(()));
+        assert_eq!(in_scope(other), Err("scope/institution".to_owned()));
+        assert_eq!(in_scope(|terms| terms["scope"][2]["stages"] = json!(["master"])), Err("scope/stage".to_owned()));
+        let mapping = |terms: &mut Value| {
+            terms["fields"]["qualification-recognition"]["allowed"] = json!(["components", "target"]);
+        };
+        assert_eq!(in_scope(mapping), Err("fields/allowed/mapping".to_owned()));
+    }
+
+    #[test]
     fn a_record_goes_to_the_parties_that_a_covering_row_names() {
         let receives = |record: &str, edit: fn(&mut Value), to: &str, directed: Value| {
             let mut record = serde_json::from_str(record).unwrap();

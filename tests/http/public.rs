@@ -5,7 +5,7 @@ use hefu_federation::entry::{Body, Entry};
 use hefu_federation::tile::{TILE_WIDTH, decode_hashes, split_bundle};
 use hefu_federation::tree::{CompactRange, Hash, leaf_hash};
 use hefu_schemas::id::Digest;
-use hefu_schemas::released::released;
+use hefu_schemas::released::{released, released_for_verifying};
 use hefu_tests::draft::day;
 use hefu_tests::http::{Answer, Signed, client, get};
 use hefu_tests::{TestFederation, TestNode, check_log};
@@ -70,7 +70,7 @@ async fn how_the_node_is() {
 #[tokio::test(flavor = "multi_thread")]
 async fn released_files_are_served_as_released() {
     let node = TestNode::new("530100").await;
-    for file in released() {
+    for file in released().iter().chain(released_for_verifying()) {
         let answer = get(&node, file.path).await;
         let kind = if file.path.ends_with(".jsonld") { "application/ld+json" } else { "application/schema+json" };
         assert_good(file.path, &answer, kind, "max-age=300");

@@ -34,7 +34,7 @@ use std::path::PathBuf;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done; where something is checked: all of it holds
-  1  checked, and it does not hold (a record that is not valid, tallies that differ, damage)
+  1  checked, and it does not hold (a record not valid, tallies that differ, damage, a defect)
   2  the command line is not understood
   3  what was given is refused; nothing was changed
   4  a node or peer is away, busy or not ready; try again

@@ -1,5 +1,7 @@
 //! `hefu.toml`: the settings of a node. Unknown settings are refused: a typing error must not be a default.
 
+pub mod setting;
+
 use crate::problem::{Code, Outcome, Problem};
 use hefu_schemas::id::{Did, Origin};
 use serde::{Deserialize, Serialize};

@@ -216,7 +216,7 @@ async fn open_refuses_a_file_of_another_program() {
 #[tokio::test]
 async fn open_refuses_a_file_of_a_newer_program() {
     let at = File::create().await;
-    at.damage("UPDATE _sqlx_migrations SET version = 9 WHERE version = (SELECT MAX(version) FROM _sqlx_migrations)")
+    at.damage("UPDATE _sqlx_migrations SET version = 9999 WHERE version = (SELECT MAX(version) FROM _sqlx_migrations)")
         .await;
     assert!(matches!(Sqlite::open(&at.path()).await, Err(StoreError::Migrate(_))));
 }

@@ -4,6 +4,8 @@
 mod agreement;
 mod amend;
 mod ask;
+mod completions;
+mod config;
 mod control;
 mod demo;
 mod doctor;
@@ -17,6 +19,7 @@ mod publish;
 mod pull;
 mod record;
 mod serve;
+mod status;
 mod subject;
 mod tally;
 mod verify;
@@ -37,7 +40,7 @@ Exit codes:
   4  a node or peer is away, busy or not ready; try again
   5  an error inside the program, or damaged data
 
-Settings: hefu.toml in the folder. HEFU_DIR: the folder. HEFU_LOG: log filter, e.g. `debug`.";
+Settings: hefu.toml in the folder (`hefu config show`). HEFU_DIR: the folder. HEFU_LOG: log filter, e.g. `debug`.";
 
 /// Hefu (合符): a city's node for student status, enrollment connections and qualification recognitions.
 ///
@@ -91,6 +94,11 @@ impl Globals {
 enum Command {
     /// Make a node: keys, settings, database and the first entry of its log
     Init(init::Init),
+    /// How the node is: log, signing, peers, findings, agreements
+    Status(status::Status),
+    /// The settings: show them, check them, print the defaults
+    #[command(subcommand)]
+    Config(config::Config),
     /// Run the node until it is told to stop (Ctrl-C or SIGTERM)
     Serve(serve::Serve),
     /// Publish drafts: validated and signed as a whole, then appended to the log
@@ -122,6 +130,8 @@ enum Command {
     Tally(tally::Tally),
     /// Read everything back and verify it
     Fsck(fsck::Fsck),
+    /// Print completions for a shell
+    Completions(completions::Completions),
     /// Look for what may be wrong with this node: what is seen, what is expected, what to do
     Doctor(doctor::Doctor),
     /// Verify a record that somebody hands over: what is established, what is not, as of when
@@ -154,6 +164,9 @@ pub async fn run(cli: Cli) -> u8 {
 async fn dispatch(globals: &Globals, command: Command) -> Outcome<u8> {
     match command {
         Command::Init(command) => command.run(globals).await,
+        Command::Status(command) => command.run(globals).await,
+        Command::Config(command) => command.run(globals),
+        Command::Completions(command) => command.run(),
         Command::Serve(command) => command.run(globals).await,
         Command::Publish(command) => command.run(globals).await,
         Command::Record(command) => command.run(globals).await,

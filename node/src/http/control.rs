@@ -17,7 +17,6 @@ use serde::Deserialize;
 use serde_json::{Value, json as object};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// Largest body of these resources: identifiers come by the line, in parts.
 pub(super) const MAX_BODY_LEN: usize = 64 * 1024 * 1024;
@@ -29,6 +28,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/v1/status").route(web::get().to(status)))
         .service(web::resource("/v1/peers").route(web::get().to(peers)).route(web::post().to(add_peer)))
+        .service(web::resource("/v1/peer-checks").route(web::post().to(check_peers)))
         .service(web::resource("/v1/pull").route(web::post().to(pull_peers)))
         .service(web::resource("/v1/reconcile").route(web::post().to(run_reconcile)))
         .service(web::resource("/v1/findings").route(web::get().to(findings)))
@@ -38,6 +38,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/v1/agreement-template").route(web::get().to(template)))
         .service(web::resource("/v1/agreements/{id}").route(web::get().to(show_agreement)))
         .service(web::resource("/v1/agreements/{id}/sign").route(web::post().to(sign_agreement)))
+        .service(web::resource("/v1/agreements/{id}/{act:suspend|resume|end}").route(web::post().to(act_on_agreement)))
         .service(web::resource("/v1/agreements/{id}/subjects").route(web::post().to(subjects)))
         .service(web::resource("/v1/agreements/{id}/tally").route(web::post().to(ask_tally)))
         .service(web::resource("/v1/fsck").route(web::post().to(run_fsck)));
@@ -48,18 +49,31 @@ fn body<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Outcome<T> {
 }
 
 async fn status(node: web::Data<Node>) -> Outcome<HttpResponse> {
-    let head = node.store.head(OWN).await?;
-    json(&object!({
-        "origin": node.origin.as_str(),
-        "did": node.did.as_str(),
-        "url": node.config.base_url(),
-        "fingerprint": Digest(node.ring.fingerprint().0).to_string(),
-        "size": head.size,
-        "signing": node.sequencer.signing().err().map_or(object!(true), |why| object!(why)),
-        "unguarded": node.unguarded,
-        "waiting": node.store.dirty_count().await?,
-        "pulled": pull_totals(&node),
-    }))
+    json(&crate::status::status(&node).await?)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PeerCheckQuery {
+    origin: Option<String>,
+}
+
+/// Looks at one peer or all: {origin, checks [{check, holds, seen, expected, remedy}]}.
+async fn check_peers(node: web::Data<Node>, query: web::Query<PeerCheckQuery>) -> Outcome<HttpResponse> {
+    let mut peers = node.peers().await?;
+    if let Some(origin) = &query.origin {
+        peers.retain(|row| row.origin.as_str() == origin);
+        if peers.is_empty() {
+            return Err(Problem::new(Code::UnknownPeer, origin));
+        }
+    }
+    let node = node.into_inner();
+    let mut all = Vec::new();
+    for row in peers {
+        let checks = crate::peer_check::check(&node, &row).await;
+        all.push(object!({"origin": row.origin.as_str(), "checks": checks}));
+    }
+    json(&all)
 }
 
 async fn peer_json(node: &Node, row: &OriginRow) -> Outcome<Value> {
@@ -127,13 +141,7 @@ async fn pull_peers(node: web::Data<Node>, query: web::Query<PullQuery>) -> Outc
             Err(problem) => problems.push(object!({"origin": row.origin.as_str(), "problem": problem.to_json()})),
         }
     }
-    json(&object!({"reports": reports, "problems": problems, "sinceStart": pull_totals(&node)}))
-}
-
-/// Records pulled since the process started, by this and by itself, and the time that took.
-fn pull_totals(node: &Node) -> Value {
-    let (records, busy_ms) = (&node.pulled.records, &node.pulled.busy_ms);
-    object!({"records": records.load(Ordering::Relaxed), "busyMs": busy_ms.load(Ordering::Relaxed)})
+    json(&object!({"reports": reports, "problems": problems, "sinceStart": crate::status::pull_totals(&node)}))
 }
 
 async fn run_reconcile(node: web::Data<Node>) -> Outcome<HttpResponse> {
@@ -296,6 +304,27 @@ async fn template(node: web::Data<Node>, query: web::Query<TemplateQuery>) -> Ou
 async fn sign_agreement(node: web::Data<Node>, id: web::Path<String>) -> Outcome<HttpResponse> {
     let known = agreement(&node, &id)?;
     let known = propose::sign(&node.clone().into_inner(), known.document.id).await?;
+    json(&agreement_json(&node, &known))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewAct {
+    on: Option<String>,
+}
+
+async fn act_on_agreement(
+    node: web::Data<Node>,
+    path: web::Path<(String, String)>,
+    bytes: web::Bytes,
+) -> Outcome<HttpResponse> {
+    let (id, act) = path.into_inner();
+    let known = agreement(&node, &id)?;
+    let act = hefu_federation::entry::Act::from_code(&act).ok_or_else(|| Problem::new(Code::NotFound, act))?;
+    let new: NewAct = body(&bytes)?;
+    let read = |text: String| text.parse().map_err(|_| Problem::new(Code::BadRequest, "on: expected YYYY-MM-DD"));
+    let on = new.on.map(read).transpose()?;
+    let known = crate::standing::act(&node.clone().into_inner(), known.document.id, act, on).await?;
     json(&agreement_json(&node, &known))
 }
 

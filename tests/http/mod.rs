@@ -4,3 +4,4 @@ mod bad_input;
 mod control;
 mod public;
 mod requests;
+mod searching;

@@ -7,4 +7,5 @@ mod logs;
 mod payloads;
 mod reconciling;
 mod restarts;
+mod searching;
 mod sqlite;

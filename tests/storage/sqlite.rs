@@ -145,6 +145,11 @@ cases! {
         a_bucket_is_stale_from_a_change_until_it_is_computed,
         the_keys_of_a_bucket_count_their_origins,
         a_tally_statement_replaces_that_of_its_date_and_party;
+    searching:
+        rows_of_all_logs_come_by_log_and_index,
+        a_search_is_narrowed_by_each_member,
+        a_search_by_key_finds_what_is_filed_and_what_waits,
+        a_rare_row_of_a_long_log_is_found_over_pages;
 }
 
 restarts! {

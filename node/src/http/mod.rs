@@ -7,6 +7,7 @@ mod control;
 mod identity;
 mod log;
 mod records;
+mod search;
 
 use crate::Node;
 use crate::problem::{Code, Outcome, Problem};
@@ -104,6 +105,7 @@ pub fn control(node: &Arc<Node>) -> Outcome<actix_web::dev::Server> {
             .wrap(from_fn(only_problems))
             .configure(control::routes)
             .configure(records::routes)
+            .configure(search::routes)
             .default_service(web::route().to(not_found))
     })
     .workers(1)
@@ -183,6 +185,27 @@ fn json(value: &impl serde::Serialize) -> Outcome<HttpResponse> {
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .content_type("application/json")
         .body(body))
+}
+
+/// The parameters of a query; what does not read is a problem that names the parameter and quotes nothing.
+struct Parameters<T>(T);
+
+impl<T> std::ops::Deref for Parameters<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: serde::de::DeserializeOwned> actix_web::FromRequest for Parameters<T> {
+    type Error = Problem;
+    type Future = std::future::Ready<Outcome<Self>>;
+
+    fn from_request(request: &actix_web::HttpRequest, _: &mut actix_web::dev::Payload) -> Self::Future {
+        let read = web::Query::<T>::from_query(request.query_string());
+        let wrong = |_| Problem::new(Code::BadRequest, "query: a parameter is unknown, given twice or not in its form");
+        std::future::ready(read.map(|query| Self(query.into_inner())).map_err(wrong))
+    }
 }
 
 /// The sub-resource of a path that ends in an agreement's UUID.

@@ -18,7 +18,11 @@ const RECEIPTS_AHEAD: usize = 4;
 
 /// Routes.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.service(web::resource("/v1/records").route(web::post().to(publish)));
+    config.service(
+        web::resource("/v1/records")
+            .route(web::post().to(publish))
+            .route(web::get().to(super::search::operators_search)),
+    );
 }
 
 #[derive(Deserialize)]

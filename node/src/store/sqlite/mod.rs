@@ -15,6 +15,7 @@ mod payload;
 mod plans;
 mod reconcile;
 mod row;
+mod search;
 mod states;
 mod write;
 

@@ -17,6 +17,25 @@ pub struct Problem {
     pub extra: Map<String, Value>,
 }
 
+/// Beginning of `docs/ERRORS.md`.
+const DOCUMENT_HEAD: &str = "\
+# Errors
+
+Written from the one table of problems in `node/src/problem.rs` (a test compares; `HEFU_UPDATE=1` writes it anew). A code is
+stable: its meaning never changes, and it is never used again for something else.
+
+- **HTTP** answers `application/problem+json` (RFC 9457): `type` (`https://w3id.org/hefu/problems/<code>`), `code`, `status`,
+  `title`, `titleZh`, `detail` (what exactly was seen), `hint`, `hintZh`, and for some codes further members, e.g. `violations`.
+  4xx: change something before you try again. 5xx, and 429: the same request may be tried again later.
+- **The command line** prints the same to stderr in the language of `--lang` or the locale, with `--json` the same JSON, and ends
+  with the exit code: 1 checked, and it does not hold; 2 the command line is not understood; 3 what was given is refused, nothing was
+  changed; 4 a node or peer is away, busy or not ready; 5 an error inside the program, or damaged data.
+- No text names a person, quotes a record or shows a secret.
+
+| code | HTTP | exit | what it means | what to do |
+|---|---|---|---|---|
+";
+
 /// Result with a [`Problem`].
 pub type Outcome<T> = Result<T, Problem>;
 
@@ -77,6 +96,38 @@ problems! {
     Internal = "internal" 500, "节点内部错误", "an error inside the node", hint "请查看日志；重试一次，仍出现请报告。", "see the log; try once more, and report it if it happens again";
 }
 
+impl Code {
+    /// Exit code of a command that ends with it: 3 what was given is refused, 4 somebody is away or not ready, 5 an error
+    /// of ours.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Internal | Self::Damaged => 5,
+            Self::DemoFailed => 1,
+            Self::PeerUnavailable | Self::Unavailable | Self::NotSigning | Self::Busy | Self::Behind => 4,
+            _ => 3,
+        }
+    }
+
+    /// The whole table as the text of `docs/ERRORS.md`.
+    pub fn document() -> String {
+        let mut text = DOCUMENT_HEAD.to_owned();
+        for code in Self::ALL {
+            let (title, hint) = (code.title(), code.hint());
+            text.push_str(&format!(
+                "| `{}` | {} | {} | {}<br>{} | {}<br>{} |\n",
+                code.as_str(),
+                code.status(),
+                code.exit_code(),
+                title.en,
+                title.zh,
+                hint.en,
+                hint.zh,
+            ));
+        }
+        text
+    }
+}
+
 impl Problem {
     /// A problem with its detail.
     pub fn new(code: Code, detail: impl fmt::Display) -> Self {
@@ -125,15 +176,9 @@ impl Problem {
         Some(Self { code: Code::from_text(&known.code)?, detail: known.detail, extra })
     }
 
-    /// Exit code of a command that ends with this problem: 3 what was given is refused, 4 somebody is away or not ready,
-    /// 5 an error of ours.
+    /// Exit code of a command that ends with this problem.
     pub fn exit_code(&self) -> u8 {
-        match self.code {
-            Code::Internal | Code::Damaged => 5,
-            Code::DemoFailed => 1,
-            Code::PeerUnavailable | Code::Unavailable | Code::NotSigning | Code::Busy | Code::Behind => 4,
-            _ => 3,
-        }
+        self.code.exit_code()
     }
 
     /// Title, detail, hint in one language, for the terminal.

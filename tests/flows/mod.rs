@@ -5,6 +5,7 @@ mod federation;
 mod guard;
 mod publish;
 mod pull;
+mod silence;
 mod tally;
 
 use hefu_tests::TestFederation;

@@ -34,5 +34,6 @@ pub mod store;
 pub mod synthetic;
 pub mod tally;
 pub mod telemetry;
+pub mod token;
 
 pub use node::Node;

@@ -9,3 +9,4 @@ mod reconciling;
 mod restarts;
 mod searching;
 mod sqlite;
+mod tokens;

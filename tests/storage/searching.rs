@@ -9,6 +9,9 @@ use hefu_federation::reconcile::key::Key;
 use hefu_node::store::{AgreementNo, OriginNo, PayloadRow, Place, Search, Store};
 use hefu_schemas::record::Kind;
 
+/// A name, a search, and the places that it finds.
+type Case<'a> = (&'a str, Search<'a>, &'a [(i64, u64)]);
+
 /// Everything of some agreements.
 fn all(agreements: &[AgreementNo]) -> Search<'_> {
     Search { agreements, origin: None, kind: None, state: None, key: None, since: 0, from: Place::START }
@@ -70,7 +73,7 @@ pub(super) async fn a_search_is_narrowed_by_each_member(store: &dyn Store) {
     let (own, peer, no, other) = scene(store).await;
     let agreements = [no, other];
     let search = all(&agreements);
-    let cases: [(&str, Search<'_>, &[(i64, u64)]); 9] = [
+    let cases: [Case<'_>; 9] = [
         ("own log", Search { origin: Some(own), ..search }, &[(1, 1), (1, 2), (1, 3)]),
         ("peer", Search { origin: Some(peer), since: 5, ..search }, &[(2, 5), (2, 7), (2, 8)]),
         ("no such log", Search { origin: Some(OriginNo(9)), ..search }, &[]),

@@ -145,6 +145,9 @@ cases! {
         a_bucket_is_stale_from_a_change_until_it_is_computed,
         the_keys_of_a_bucket_count_their_origins,
         a_tally_statement_replaces_that_of_its_date_and_party;
+    tokens:
+        a_token_is_found_by_its_hash_alone,
+        a_token_is_revoked_once_and_stays;
     searching:
         rows_of_all_logs_come_by_log_and_index,
         a_search_is_narrowed_by_each_member,
@@ -212,7 +215,7 @@ async fn open_refuses_a_file_of_another_program() {
 #[tokio::test]
 async fn open_refuses_a_file_of_a_newer_program() {
     let at = File::create().await;
-    at.damage("UPDATE _sqlx_migrations SET version = 9").await;
+    at.damage("UPDATE _sqlx_migrations SET version = 999 WHERE version = 1").await;
     assert!(matches!(Sqlite::open(&at.path()).await, Err(StoreError::Migrate(_))));
 }
 

@@ -7,6 +7,7 @@ mod demo;
 mod finding;
 mod fsck;
 mod init;
+mod openapi;
 mod output;
 mod peer;
 mod publish;
@@ -14,6 +15,7 @@ mod pull;
 mod serve;
 mod subject;
 mod tally;
+mod token;
 
 use crate::problem::Outcome;
 use clap::{Args, Parser, Subcommand};
@@ -106,6 +108,11 @@ enum Command {
     /// The signed result of reconciling, compared with the other parties'
     #[command(subcommand)]
     Tally(tally::Tally),
+    /// Print the OpenAPI 3.1 document of a door
+    Openapi(openapi::Openapi),
+    /// Let local systems in: make, list and revoke their tokens
+    #[command(subcommand)]
+    Token(token::Token),
     /// Read everything back and verify it
     Fsck(fsck::Fsck),
     /// A federation of three cities on this machine, from nothing to compared tallies
@@ -145,6 +152,8 @@ async fn dispatch(globals: &Globals, command: Command) -> Outcome<u8> {
         Command::Reconcile(command) => command.run(globals).await,
         Command::Finding(command) => command.run(globals).await,
         Command::Tally(command) => command.run(globals).await,
+        Command::Openapi(command) => command.run(globals),
+        Command::Token(command) => command.run(globals).await,
         Command::Fsck(command) => command.run(globals).await,
         Command::Demo(command) => command.run(globals).await,
     }

@@ -5,9 +5,14 @@ mod agreements;
 mod auth;
 mod control;
 mod identity;
+mod local;
 mod log;
+mod openapi;
 mod records;
 mod search;
+mod tokens;
+
+pub use openapi::{Door, document};
 
 use crate::Node;
 use crate::problem::{Code, Outcome, Problem};
@@ -40,6 +45,9 @@ impl ResponseError for Problem {
         let mut response = HttpResponse::build(self.status_code());
         response.insert_header((header::CONTENT_TYPE, PROBLEM_JSON));
         response.insert_header((header::CACHE_CONTROL, "no-store"));
+        if self.code == Code::TokenRefused {
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"hefu\""));
+        }
         if self.code == Code::Busy {
             response.insert_header((header::RETRY_AFTER, "1"));
         }
@@ -85,6 +93,37 @@ pub fn public(node: &Arc<Node>, listener: TcpListener) -> Outcome<actix_web::dev
     Ok(server.run())
 }
 
+/// The door of local systems, on an open listener: token by token, apart from the public one, so that no peer's request is
+/// ever read for a token and no token opens a peer's resource.
+///
+/// # Errors
+/// Certificates do not read; the listener is refused.
+pub fn local(node: &Arc<Node>, listener: TcpListener) -> Outcome<actix_web::dev::Server> {
+    let data = web::Data::from(node.clone());
+    let refused = |error: std::io::Error| Problem::new(Code::Configuration, format!("local: {error}"));
+    let loopback = listener.local_addr().map_err(refused)?.ip().is_loopback();
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(data.clone())
+            .app_data(web::PayloadConfig::new(local::MAX_BODY_LEN))
+            .wrap(from_fn(only_problems))
+            .configure(local::routes)
+            .default_service(web::route().to(not_found))
+    })
+    .workers(WORKERS)
+    .max_connections(MAX_CONNECTIONS)
+    .client_request_timeout(std::time::Duration::from_secs(CLIENT_TIMEOUT_S))
+    .keep_alive(std::time::Duration::from_secs(CLIENT_TIMEOUT_S))
+    .shutdown_timeout(SHUTDOWN_S)
+    .disable_signals();
+    let server = if loopback || node.config.tls.behind_gateway {
+        server.listen(listener).map_err(refused)?
+    } else {
+        server.listen_rustls_0_23(listener, tls(node)?).map_err(refused)?
+    };
+    Ok(server.run())
+}
+
 /// The control socket.
 ///
 /// # Errors
@@ -106,6 +145,7 @@ pub fn control(node: &Arc<Node>) -> Outcome<actix_web::dev::Server> {
             .configure(control::routes)
             .configure(records::routes)
             .configure(search::routes)
+            .configure(tokens::routes)
             .default_service(web::route().to(not_found))
     })
     .workers(1)
@@ -174,8 +214,13 @@ async fn only_problems(
         status if status.is_client_error() => Problem::new(Code::BadRequest, status),
         status => Problem::new(Code::Internal, status),
     };
-    let (request, _) = response.into_parts();
-    Ok(actix_web::dev::ServiceResponse::new(request, problem.error_response()))
+    let (request, response) = response.into_parts();
+    let mut answer = problem.error_response();
+    // RFC 9110 §15.5.6: a 405 names the methods that are allowed.
+    if let Some(allow) = response.headers().get(header::ALLOW) {
+        answer.headers_mut().insert(header::ALLOW, allow.clone());
+    }
+    Ok(actix_web::dev::ServiceResponse::new(request, answer))
 }
 
 /// A JSON answer that nobody may keep.
@@ -206,6 +251,12 @@ impl<T: serde::de::DeserializeOwned> actix_web::FromRequest for Parameters<T> {
         let wrong = |_| Problem::new(Code::BadRequest, "query: a parameter is unknown, given twice or not in its form");
         std::future::ready(read.map(|query| Self(query.into_inner())).map_err(wrong))
     }
+}
+
+/// The same within a scope: what is out of it looks like unknown.
+fn agreement_within(node: &Node, id: &str, scope: &crate::token::Scope) -> Outcome<Arc<crate::registry::Known>> {
+    let known = agreement(node, id)?;
+    if scope.covers(known.document.id) { Ok(known) } else { Err(Problem::new(Code::UnknownAgreement, "")) }
 }
 
 /// The sub-resource of a path that ends in an agreement's UUID.

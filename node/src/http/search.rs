@@ -5,6 +5,7 @@ use crate::Node;
 use crate::codec::decompress;
 use crate::problem::{Code, Outcome, Problem};
 use crate::store::{AgreementNo, OriginNo, OriginRow, PayloadRow, Place, Search};
+use crate::token::Scope;
 use actix_web::{HttpResponse, web};
 use hefu_federation::pull::PayloadState;
 use hefu_federation::reconcile::key::{Key, KeyType};
@@ -29,7 +30,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 }
 
 /// What to look for.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Query {
     /// UUID or URN of an agreement.
@@ -47,14 +48,16 @@ pub(super) struct Query {
     /// Index from which on, in each log.
     since: Option<u64>,
     /// Rows of a page, 1 to 1000.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
     /// Where the page begins, as in `next` of the page before.
     from: Option<String>,
 }
 
 /// A row: where a record stands, and the record when it is held.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = RecordRow)]
 pub(super) struct Row {
     /// Origin of the log.
     origin: String,
@@ -81,11 +84,13 @@ pub(super) struct Row {
     id: Option<String>,
     /// The record as signed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     record: Option<Box<RawValue>>,
 }
 
 /// A page of rows.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = RecordPage)]
 pub(super) struct Page {
     /// By log and index.
     records: Vec<Row>,
@@ -94,10 +99,13 @@ pub(super) struct Page {
     next: Option<String>,
 }
 
-/// All agreements, also those that no token names.
-fn every_agreement(node: &Node) -> Vec<AgreementNo> {
-    let mut all: Vec<AgreementNo> = node.registry.snapshot().iter().map(|known| known.no).collect();
-    all.extend([AgreementNo::PUBLIC, AgreementNo::HOLDER]);
+/// The agreements within a scope; the built-in ones are in the widest alone.
+fn agreements(node: &Node, scope: &Scope) -> Vec<AgreementNo> {
+    let known = scope.within(node.registry.snapshot());
+    let mut all: Vec<AgreementNo> = known.iter().map(|known| known.no).collect();
+    if *scope == Scope::Everything {
+        all.extend([AgreementNo::PUBLIC, AgreementNo::HOLDER]);
+    }
     all.sort();
     all.dedup();
     all
@@ -105,20 +113,30 @@ fn every_agreement(node: &Node) -> Vec<AgreementNo> {
 
 /// The operator's search.
 pub(super) async fn operators_search(node: web::Data<Node>, query: super::Parameters<Query>) -> Outcome<HttpResponse> {
-    let mut agreements = every_agreement(&node);
-    if let Some(id) = &query.agreement {
-        agreements = vec![super::agreement(&node, id)?.no];
-    }
-    search(&node, &query, &agreements).await
+    search_within(&node, &query, &Scope::Everything).await
 }
 
 /// The operator's record.
 async fn operators_record(node: web::Data<Node>, id: web::Path<String>) -> Outcome<HttpResponse> {
-    one(&node, &id, &every_agreement(&node)).await
+    one_within(&node, &id, &Scope::Everything).await
+}
+
+/// A page of what is asked for within a scope.
+pub(super) async fn search_within(node: &Node, query: &Query, scope: &Scope) -> Outcome<HttpResponse> {
+    let agreements = match &query.agreement {
+        Some(id) => vec![super::agreement_within(node, id, scope)?.no],
+        None => agreements(node, scope),
+    };
+    search(node, query, &agreements).await
+}
+
+/// One record within a scope.
+pub(super) async fn one_within(node: &Node, id: &str, scope: &Scope) -> Outcome<HttpResponse> {
+    one(node, id, &agreements(node, scope)).await
 }
 
 /// A page of what is asked for among these agreements.
-pub(super) async fn search(node: &Node, query: &Query, agreements: &[AgreementNo]) -> Outcome<HttpResponse> {
+async fn search(node: &Node, query: &Query, agreements: &[AgreementNo]) -> Outcome<HttpResponse> {
     let wrong = |name: &str, expected: &str| Problem::new(Code::BadRequest, format!("{name}: expected {expected}"));
     let origins = node.store.origins().await?;
     let limit = query.limit.unwrap_or(DEFAULT_ROWS);
@@ -243,7 +261,7 @@ fn link(query: &Query, Place(OriginNo(origin), index): Place) -> String {
 
 /// One record by URN, UUID or index (of the own log), when it is of one of these agreements. A record id that several logs
 /// have is that of the own log first.
-pub(super) async fn one(node: &Node, id: &str, agreements: &[AgreementNo]) -> Outcome<HttpResponse> {
+async fn one(node: &Node, id: &str, agreements: &[AgreementNo]) -> Outcome<HttpResponse> {
     let missing = || Problem::new(Code::NotFound, "no such record");
     let origins = node.store.origins().await?;
     if let Ok(index) = id.parse::<u64>() {

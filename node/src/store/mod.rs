@@ -8,6 +8,7 @@ mod number;
 mod sql;
 pub mod sqlite;
 
+use crate::token::Action;
 use async_trait::async_trait;
 use hefu_federation::append::{Head, Plan};
 use hefu_federation::entry::Act;
@@ -424,6 +425,8 @@ pub trait ReconcileStore: Send + Sync {
         limit: usize,
         offset: usize,
     ) -> StoreResult<Vec<(AgreementNo, Key, Finding)>>;
+    /// The open findings with an id, by agreement and key: one under each key that it concerns.
+    async fn findings_with_id(&self, id: &Digest) -> StoreResult<Vec<(AgreementNo, Key, Finding)>>;
     /// Number of open findings by agreement, rule, severity.
     async fn finding_counts(&self) -> StoreResult<Vec<(AgreementNo, String, String, u64)>>;
     /// Stores a verified signed statement (replaces the one for the same agreement, date and party).
@@ -460,6 +463,37 @@ pub trait GuardStore: Send + Sync {
     async fn check(&self) -> StoreResult<Vec<String>>;
 }
 
+/// A token of a local system; its text is stored nowhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "as in the table's comment")]
+pub struct TokenRow {
+    /// Given by the store.
+    pub no: i64,
+    pub name: String,
+    pub actions: Vec<Action>,
+    /// `None`: all agreements.
+    pub agreements: Option<Vec<AgreementId>>,
+    pub created_ms: i64,
+    pub expires_ms: i64,
+    pub revoked_ms: Option<i64>,
+    pub used_ms: Option<i64>,
+}
+
+/// Tokens of local systems.
+#[async_trait]
+pub trait TokenStore: Send + Sync {
+    /// Stores a token by its hash; its number, which is never given to another. A hash that is there is an error.
+    async fn add_token(&self, hash: &[u8; 32], row: &TokenRow) -> StoreResult<i64>;
+    /// The token with a hash, with the hash as stored.
+    async fn token(&self, hash: &[u8; 32]) -> StoreResult<Option<([u8; 32], TokenRow)>>;
+    /// All tokens by number, revoked and expired ones too.
+    async fn tokens(&self) -> StoreResult<Vec<TokenRow>>;
+    /// Revokes a token; the time of the first revocation stays. `false` when there is none of that number.
+    async fn revoke_token(&self, no: i64, at_ms: i64) -> StoreResult<bool>;
+    /// Notes the last use.
+    async fn use_token(&self, no: i64, at_ms: i64) -> StoreResult<()>;
+}
+
 /// Everything that a node needs of its database.
-pub trait Store: LogStore + PayloadStore + AgreementStore + ReconcileStore + GuardStore {}
-impl<T: LogStore + PayloadStore + AgreementStore + ReconcileStore + GuardStore> Store for T {}
+pub trait Store: LogStore + PayloadStore + AgreementStore + ReconcileStore + GuardStore + TokenStore {}
+impl<T: LogStore + PayloadStore + AgreementStore + ReconcileStore + GuardStore + TokenStore> Store for T {}

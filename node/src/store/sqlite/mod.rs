@@ -17,6 +17,7 @@ mod reconcile;
 mod row;
 mod search;
 mod states;
+mod token;
 mod write;
 
 use super::{StoreResult, number};
@@ -161,12 +162,11 @@ fn pool(connections: u32) -> SqlitePoolOptions {
 
 /// The migrations, built into the program.
 fn migrator() -> Migrator {
-    let store = include_str!("../../../migrations/sqlite/0001_store.sql");
-    Migrator::with_migrations(vec![Migration::new(
-        1,
-        "store".into(),
-        MigrationType::Simple,
-        store.into_sql_str(),
-        false,
-    )])
+    let migration = |version, name: &'static str, sql: &'static str| {
+        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations(vec![
+        migration(1, "store", include_str!("../../../migrations/sqlite/0001_store.sql")),
+        migration(3, "token", include_str!("../../../migrations/sqlite/0003_token.sql")),
+    ])
 }

@@ -25,6 +25,8 @@ fn statements() -> Vec<String> {
         sql::BUCKET_FINDINGS,
         sql::PURGE_NONCES,
         sql::TALLIES,
+        sql::TOKEN,
+        sql::FINDINGS_WITH_ID,
         reconcile::BUCKET_KEYS,
         search::INDEXES,
         search::QUEUED,

@@ -18,8 +18,8 @@ const WINDOW: u64 = 32_768;
 pub(super) const INDEXES: &str = "SELECT idx FROM payload INDEXED BY payload_by_agreement \
      WHERE origin = $1 AND agreement = $2 AND idx >= $3 AND idx < $4 \
      AND ($5 IS NULL OR state = $5) AND ($6 IS NULL OR kind = $6) ORDER BY idx LIMIT $7";
-/// What waits to be filed under a key.
-pub(super) const QUEUED: &str = "SELECT origin, idx FROM dirty WHERE agreement = $1 AND key = $2";
+/// What waits to be filed under a key; a queued key without an index files nothing.
+pub(super) const QUEUED: &str = "SELECT origin, idx FROM dirty WHERE agreement = $1 AND key = $2 AND idx >= 0";
 
 /// A page of a search, all of it as of one moment.
 pub(super) async fn page(conn: &mut SqliteConnection, search: &Search<'_>, most: usize) -> StoreResult<Found> {

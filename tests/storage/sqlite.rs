@@ -154,6 +154,14 @@ cases! {
         only_held_records_of_the_agreement_are_in_sight,
         what_is_looked_at_again_is_not_filed,
         rows_tell_which_cited_records_they_concern;
+    tokens:
+        a_token_is_found_by_its_hash_alone,
+        a_token_is_revoked_once_and_stays;
+    searching:
+        rows_of_all_logs_come_by_log_and_index,
+        a_search_is_narrowed_by_each_member,
+        a_search_by_key_finds_what_is_filed_and_what_waits,
+        a_rare_row_of_a_long_log_is_found_over_pages;
 }
 
 restarts! {

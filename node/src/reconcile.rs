@@ -106,7 +106,7 @@ async fn evaluate(
 /// Upper bound of the entries that an evaluation may see, by origin.
 pub type Bounds = HashMap<OriginNo, u64>;
 
-/// Evaluates keys on a date, with only the entries below `bounds` when given; the evaluation and the number of facts of each.
+/// Evaluates keys on a date, with only the entries below `bounds` when given; the evaluation and the number of facts filed under each.
 ///
 /// # Errors
 /// The store fails.
@@ -119,14 +119,18 @@ pub async fn evaluations(
     bounds: Option<&Bounds>,
 ) -> Outcome<Vec<(Evaluation, usize)>> {
     let mut rows = node.store.facts(known.no, keys, dirty).await?;
+    let mut cited = node.store.cited(known.no, keys).await?;
     if let Some(bounds) = bounds {
-        rows.retain(|(_, origin, row)| bounds.get(origin).is_some_and(|bound| row.index < *bound));
+        for rows in [&mut rows, &mut cited] {
+            rows.retain(|(_, origin, row)| bounds.get(origin).is_some_and(|bound| row.index < *bound));
+        }
     }
     let origins: HashMap<OriginNo, Origin> =
         node.store.origins().await?.into_iter().map(|row| (row.no, row.origin)).collect();
     let (known, keys, bounds) = (known.clone(), keys.to_vec(), bounds.cloned());
     Ok(compute(move || {
         let facts = facts_by_key(&rows, &origins, keys.len());
+        let cited = facts_by_key(&cited, &origins, keys.len());
         let mut standing = known.standing();
         if let Some(bounds) = bounds {
             // Acts are entries too: those at or above the heads are not part of the question.
@@ -137,8 +141,14 @@ pub async fn evaluations(
             }
         }
         let context = Context { standing: &standing, as_of };
-        let evaluate = |(key, facts): (&Key, Vec<Fact>)| (reconcile(&context, key, &facts), facts.len());
-        keys.par_iter().zip(facts.into_par_iter()).with_min_len(crate::compute::JOB_LEN).map(evaluate).collect()
+        // A key exists by what is filed under it: what it cites is only in its sight.
+        let evaluate = |((key, mut facts), mut cited): ((&Key, Vec<Fact>), Vec<Fact>)| {
+            let filed = facts.len();
+            facts.append(&mut cited);
+            (reconcile(&context, key, &facts), filed)
+        };
+        let sights = keys.par_iter().zip(facts.into_par_iter()).zip(cited.into_par_iter());
+        sights.with_min_len(crate::compute::JOB_LEN).map(evaluate).collect()
     })
     .await)
 }

@@ -194,7 +194,7 @@ fn summed(bucket: u16, keys: &[BucketKey], found: Vec<(Key, Finding)>) -> Bucket
     let mut sum = Sum::new(bucket);
     for BucketKey { key, origins } in keys {
         let findings = by_key.remove(key).unwrap_or_default();
-        sum.push(key, &findings, *origins >= 2 && findings.is_empty());
+        sum.push(key, &findings, key.key_type().joins_halves() && *origins >= 2 && findings.is_empty());
     }
     sum.finish()
 }
@@ -235,14 +235,18 @@ async fn beyond(node: &Node, known: &Known, bounds: &Bounds) -> Outcome<BTreeSet
             let rows = node.store.rows(*origin, known.no, from, size, ROWS_STEP).await?;
             let Some(last) = rows.last() else { break };
             from = last.index + 1;
-            for row in &rows {
+            let mut with_keys = Vec::with_capacity(rows.len());
+            for row in rows {
                 let corrected = match row.of {
                     Some(of) => crate::pull::keys_at(node, *origin, of).await?,
                     None => Vec::new(),
                 };
-                let own = view_of(row).map(|view| keys_of(&view)).unwrap_or_default();
+                let own = view_of(&row).map(|view| keys_of(&view)).unwrap_or_default();
                 touched.extend(own.iter().chain(&corrected).map(Key::bucket));
+                with_keys.push((row, own));
             }
+            let concerned = node.store.concerned(known.no, *origin, &with_keys).await?;
+            touched.extend(concerned.iter().map(Key::bucket));
         }
     }
     Ok(touched)

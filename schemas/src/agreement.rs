@@ -163,6 +163,17 @@ mod tests {
     }
 
     #[test]
+    fn rows_of_the_credit_table_are_found_by_their_key() {
+        let text = include_str!("../json/agreement/valid/programmes-and-credits.json");
+        let terms = agreement(text, |_| {}).terms;
+        let row = terms.credit_row("cn-16-to-18").unwrap();
+        assert_eq!((row.from.as_str(), row.to.as_str()), ("cn-hours-16", "cn-hours-18"));
+        assert_eq!((row.convert(300), row.cap_per_year, row.valid_years), (Some(267), Some(6000), Some(6)));
+        assert_eq!(terms.credit_row("cn-18-to-16"), None);
+        assert!(agreement(THREE, |_| {}).terms.credit_table.is_empty());
+    }
+
+    #[test]
     fn the_view_has_what_the_document_says() {
         let bytes = canonical::canonicalize(THREE.as_bytes(), gate::MAX_AGREEMENT_LEN).unwrap();
         let three = Agreement::read(&bytes).unwrap();

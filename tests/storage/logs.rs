@@ -157,7 +157,7 @@ pub(super) async fn own_records_come_with_ids_drafts_and_keys(store: &dyn Store)
     let queued = store.dirty(no, 10).await.unwrap();
     assert_eq!(
         queued.iter().map(|row| (row.key.clone(), row.index)).collect::<Vec<_>>(),
-        [(subject(11), 1), (subject(12), 2)]
+        [(subject(11), Some(1)), (subject(12), Some(2))]
     );
 }
 

@@ -30,7 +30,7 @@ pub(super) async fn the_queue_is_read_oldest_first_by_agreement(store: &dyn Stor
     hold(store, peer, other, &[(11, &[1])]).await;
     hold(store, OWN, no, &[(2, &[1])]).await;
     let queued = store.dirty(no, 3).await.unwrap();
-    let read: Vec<_> = queued.iter().map(|row| (row.key.clone(), row.origin, row.index)).collect();
+    let read: Vec<_> = queued.iter().map(|row| (row.key.clone(), row.origin, row.index.unwrap())).collect();
     assert_eq!(read, [(subject(3), peer, 9), (subject(1), peer, 9), (subject(2), peer, 10)]);
     assert!(queued.is_sorted_by_key(|row| row.seq));
     assert_eq!(store.dirty(no, 100).await.unwrap().len(), 4);
@@ -59,7 +59,7 @@ pub(super) async fn facts_come_with_their_payloads_each_once(store: &dyn Store) 
     let no = agreement(store, 7).await;
     hold(store, peer, no, &[(9, &[1, 2])]).await;
     evaluate_all(store, no, &[]).await;
-    let queued = [hefu_node::store::DirtyRow { seq: 0, agreement: no, key: subject(1), origin: peer, index: 9 }];
+    let queued = [hefu_node::store::DirtyRow { seq: 0, agreement: no, key: subject(1), origin: peer, index: Some(9) }];
     let found = store.facts(no, &[subject(1), subject(2)], &queued).await.unwrap();
     assert_eq!(found, [(0, peer, held(9, no, 9)), (1, peer, held(9, no, 9))]);
 }
@@ -90,7 +90,13 @@ pub(super) async fn only_held_records_are_facts(store: &dyn Store) {
     store.absorb(peer, &[(invalid(4, no, 4), vec![subject(1)])]).await.unwrap();
     store.add_wanted(peer, no, &[(5, 1, None)], 6).await.unwrap();
     let queued: Vec<_> = [4, 5, 6]
-        .map(|index| hefu_node::store::DirtyRow { seq: 0, agreement: no, key: subject(1), origin: peer, index })
+        .map(|index| hefu_node::store::DirtyRow {
+            seq: 0,
+            agreement: no,
+            key: subject(1),
+            origin: peer,
+            index: Some(index),
+        })
         .to_vec();
     assert!(store.facts(no, &[subject(1)], &queued).await.unwrap().is_empty());
 }

@@ -38,6 +38,7 @@ pub(super) struct Case<'a> {
     /// The key.
     pub(super) key: &'a Key,
     records: Vec<Record<'a>>,
+    facts: Vec<&'a Fact>,
 }
 
 impl<'a> Case<'a> {
@@ -50,7 +51,7 @@ impl<'a> Case<'a> {
             .filter(|at| facts.get(*at).is_some_and(|fact| speaks_of(&fact.view, key)))
             .collect();
         let place: BTreeMap<usize, usize> = standing.iter().enumerate().map(|(place, at)| (*at, place)).collect();
-        let mut case = Self { key, records: Vec::with_capacity(standing.len()) };
+        let mut case = Self { key, records: Vec::with_capacity(standing.len()), facts: Vec::new() };
         for at in &standing {
             if let Some(fact) = facts.get(*at) {
                 let withdrawn_from = corrections.withdrawn.get(at).map(|(_, from)| *from);
@@ -73,6 +74,7 @@ impl<'a> Case<'a> {
         {
             case.link(*from, *to, corrections.withdrawn.get(target).map(|(by, _)| *by));
         }
+        case.facts = facts;
         case
     }
 
@@ -99,6 +101,11 @@ impl<'a> Case<'a> {
     /// Places from one record back to the first of its chain.
     fn walk(&self, from: usize) -> impl Iterator<Item = usize> {
         std::iter::successors(Some(from), |place| self.records.get(*place)?.before)
+    }
+
+    /// All facts, corrected ones and withdrawals too, sorted by origin and index.
+    pub(super) fn facts(&self) -> impl Iterator<Item = &'a Fact> + '_ {
+        self.facts.iter().copied()
     }
 
     /// The records that stand, withdrawn ones too, sorted by origin and index.

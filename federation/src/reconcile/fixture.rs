@@ -1,4 +1,8 @@
 //! A made-up agreement of three cities, and facts to reconcile under it.
+mod recognition;
+
+pub(super) use recognition::{award, recognition};
+
 use super::key::{Key, KeyType, filed_under};
 use super::view::{Body, Period, Side, View};
 use super::{Context, Evaluation, Fact, reconcile};
@@ -11,7 +15,7 @@ use hefu_schemas::id::{Digest, Origin, RecordId};
 use hefu_schemas::student_status::{Event, Stage, Status};
 use jiff::civil::Date;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) const KUNMING: &str = "kunming.example";
 pub(super) const CHENGDU: &str = "chengdu.example";
@@ -25,6 +29,28 @@ const CITIES: [(&str, &str, &str, &str); 3] = [
 pub(super) const PUPIL: &str = "urn:hefu:subject:1:pupil";
 pub(super) const TRANSFER: &str = "urn:uuid:01890a5d-0000-7000-8000-0000000000aa";
 
+/// Name, what is entered, month and day of the evaluation, what is found.
+pub(super) type Sample = (&'static str, fn(&mut World), (i16, i8), &'static [&'static str]);
+pub(super) const NOTHING: &[&str] = &[];
+
+/// Evaluates the pupil's key in each sample.
+pub(super) fn check_pupil(samples: &[Sample]) {
+    check(samples, World::pupil);
+}
+
+/// Evaluates the transfer's key in each sample.
+pub(super) fn check_transfer(samples: &[Sample]) {
+    check(samples, World::transfer);
+}
+
+fn check(samples: &[Sample], found: fn(&World, Date) -> Vec<String>) {
+    for (name, enter, (month, date), expected) in samples {
+        let mut world = World::new();
+        enter(&mut world);
+        assert_eq!(found(&world, day(*month, *date)), *expected, "{name}");
+    }
+}
+
 /// Where the log of each city has its acts; records come behind.
 const SIGNED_AT: u64 = 1;
 pub(super) const OPENED_AT: u64 = 2;
@@ -32,6 +58,10 @@ const FIRST_RECORD: u64 = 10;
 
 pub(super) fn origin(city: &str) -> Origin {
     Origin::parse(city).unwrap()
+}
+
+pub(super) fn did(city: &str) -> String {
+    format!("did:web:{city}")
 }
 
 /// A day of 2026; months beyond 12 are of the next years.
@@ -123,6 +153,11 @@ pub(super) struct World {
     pub(super) facts: Vec<Fact>,
 }
 
+/// The id of the record that is entered as the n-th one.
+pub(super) fn made_id(number: usize) -> RecordId {
+    RecordId::parse(&format!("urn:uuid:01890a5d-ac96-774b-bcce-{number:012x}")).unwrap()
+}
+
 pub(super) fn act(act: Act, index: u64, on: Option<Date>) -> SeenAct {
     SeenAct { act, index, on, t: 1_767_200_000 }
 }
@@ -144,12 +179,13 @@ impl World {
     pub(super) fn add(&mut self, city: &str, entry: impl Into<Entry>) -> RecordId {
         let entry = entry.into();
         let number = self.facts.len();
-        let id = RecordId::parse(&format!("urn:uuid:01890a5d-ac96-774b-bcce-{number:012x}")).unwrap();
+        let id = made_id(number);
         let own = self.facts.iter().filter(|fact| fact.origin == origin(city)).count();
         let of = entry.of.map(|of| self.fact(of).index);
         let cited = (self.agreement.id, self.agreement.version);
         let view = View {
             id,
+            issuer: did(city),
             valid_from: entry.on,
             agreement: cited,
             follows: entry.follows,
@@ -179,8 +215,23 @@ impl World {
             let corrected = fact.of.and_then(|of| keys.get(&(&fact.origin, of)).cloned()).unwrap_or_default();
             keys.insert((&fact.origin, fact.index), filed_under(&fact.view, &corrected));
         }
+        let in_sight = self.cited(key);
         let filed = |fact: &&Fact| keys.get(&(&fact.origin, fact.index)).is_some_and(|keys| keys.contains(key));
-        self.facts.iter().filter(filed).cloned().collect()
+        let sees = |fact: &&Fact| filed(fact) || in_sight.contains(&(&fact.origin, fact.index));
+        self.facts.iter().filter(sees).cloned().collect()
+    }
+
+    /// What the node brings into sight under the key of a cited record: that record, its corrections and withdrawals.
+    fn cited(&self, key: &Key) -> BTreeSet<(&Origin, u64)> {
+        let Some((issuer, id)) = key.cited() else { return BTreeSet::new() };
+        let named = self.facts.iter().filter(|fact| fact.view.issuer == issuer && fact.id == id);
+        let mut seen: BTreeSet<(&Origin, u64)> = named.map(|fact| (&fact.origin, fact.index)).collect();
+        for fact in &self.facts {
+            if fact.of.is_some_and(|of| seen.contains(&(&fact.origin, of))) {
+                seen.insert((&fact.origin, fact.index));
+            }
+        }
+        seen
     }
 
     pub(super) fn reconcile(&self, key: &Key, as_of: Date) -> Evaluation {
@@ -265,6 +316,17 @@ pub(super) fn withdraws(record: RecordId, from: Date) -> Entry {
 }
 
 impl Entry {
+    /// A body as it stands, to be changed.
+    pub(super) fn from_body(body: Body) -> Self {
+        Self { body, on: day(1, 1), follows: None, of: None }
+    }
+    /// A suspension up to a day.
+    pub(super) fn until(mut self, day: Date) -> Self {
+        if let Body::StudentStatus { until, .. } = &mut self.body {
+            *until = Some(day);
+        }
+        self
+    }
     /// In another stage.
     pub(super) fn at(mut self, new: Stage) -> Self {
         if let Body::StudentStatus { stage, .. } = &mut self.body {

@@ -34,7 +34,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use view::View;
 
 /// Number of the rule set: both sides of a tally must use the same.
-pub const RULE_SET: u32 = 1;
+pub const RULE_SET: u32 = 2;
 
 /// What is known of one entry that belongs to a key.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,19 +87,21 @@ impl Context<'_> {
 pub struct Evaluation {
     /// Sorted by id.
     pub findings: Vec<Finding>,
-    /// Facts of two origins or more, and no finding.
+    /// Facts of two origins or more under a key that joins halves, and no finding.
     pub matched: bool,
     /// The earliest later date on which the same facts may give another result; `None` when time alone changes nothing.
     pub next: Option<Date>,
 }
 
 /// Evaluates one key. The order of `facts` does not matter. Facts are those filed under the key
-/// ([`key::filed_under`]): an amendment or withdrawal counts for what it corrects even where it names another person.
+/// ([`key::filed_under`]): an amendment or withdrawal counts for what it corrects even where it names another person. Under a
+/// `record` key they are besides the record that the key names, its corrections, its withdrawal and what revokes it.
 pub fn reconcile(context: &Context<'_>, key: &Key, facts: &[Fact]) -> Evaluation {
     let case = Case::prepare(key, facts);
     let (findings, next) = rules::evaluate(context, &case);
     let origins: BTreeSet<&Origin> = facts.iter().map(|fact| &fact.origin).collect();
-    Evaluation { matched: origins.len() >= 2 && findings.is_empty(), findings, next }
+    let matched = key.key_type().joins_halves() && origins.len() >= 2 && findings.is_empty();
+    Evaluation { matched, findings, next }
 }
 
 /// Sizes of the logs that an evaluation is bound to (exclusive upper index by origin).

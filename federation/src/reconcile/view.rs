@@ -6,6 +6,7 @@ pub use recognition::{Appeal, Component, Condition, Converted, Credits, Mapping,
 use super::finding::date;
 use hefu_schemas::enrollment_connection::{ConnectionKind, Role, Step};
 use hefu_schemas::id::{AgreementId, RecordId};
+use hefu_schemas::qualification_recognition;
 use hefu_schemas::record::{self, Kind};
 use hefu_schemas::scan::{Item, Scanned};
 use hefu_schemas::student_status::{Event, Stage, Status};
@@ -16,6 +17,8 @@ use jiff::civil::Date;
 pub struct View {
     /// Its id.
     pub id: RecordId,
+    /// Its issuer, a DID.
+    pub issuer: String,
     /// Date of `validFrom`.
     pub valid_from: Date,
     /// Cited agreement and version.
@@ -103,6 +106,7 @@ impl View {
         };
         Some(Self {
             id: envelope.id,
+            issuer: envelope.issuer,
             valid_from: envelope.valid_from,
             agreement: (envelope.agreement, envelope.agreement_version),
             follows: envelope.follows,
@@ -111,6 +115,22 @@ impl View {
             stated_by: envelope.stated_by,
             body,
         })
+    }
+    /// Issuer and id of every record that it cites by both: what its `record` keys are made of. A followed record is mostly
+    /// filed under the same key as its follower; where the follower has changed the reference of the person, it need not be.
+    pub fn citations(&self) -> impl Iterator<Item = (&str, RecordId)> {
+        let moved = match &self.body {
+            Body::StudentStatus { same_as, .. } => !same_as.is_empty(),
+            // Who relies on an award is to see its revocation.
+            Body::QualificationRecognition(body) => body.role == qualification_recognition::Role::Awarding,
+            Body::EnrollmentConnection { .. } | Body::Withdrawal { .. } => false,
+        };
+        let follows = self.follows.filter(|_| moved).map(|id| (self.issuer.as_str(), id));
+        let source = match &self.body {
+            Body::QualificationRecognition(body) => body.source.record.as_ref(),
+            _ => None,
+        };
+        self.basis.iter().chain(source).map(|(issuer, id)| (issuer.as_str(), *id)).chain(follows)
     }
 }
 

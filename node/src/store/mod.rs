@@ -9,6 +9,9 @@ mod number;
 pub mod records;
 mod sql;
 pub mod sqlite;
+mod token;
+
+pub use token::{TokenRow, TokenStore};
 
 use async_trait::async_trait;
 use hefu_federation::append::{Head, Plan};
@@ -177,6 +180,43 @@ pub struct DraftRow {
     pub size: u64,
 }
 
+/// What to look for among the rows of all logs.
+#[derive(Debug, Clone, Copy)]
+pub struct Search<'a> {
+    /// Only rows of these agreements.
+    pub agreements: &'a [AgreementNo],
+    /// Only of this log.
+    pub origin: Option<OriginNo>,
+    /// Only of this kind.
+    pub kind: Option<Kind>,
+    /// Only in this state.
+    pub state: Option<PayloadState>,
+    /// Only what is filed under this key: records about it, and what corrects or withdraws them.
+    pub key: Option<&'a Key>,
+    /// Only from this index on, in each log.
+    pub since: u64,
+    /// Where to begin: the first log and index of this page.
+    pub from: Place,
+}
+
+/// A log and an index in it: the order in which a search returns rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place(pub OriginNo, pub u64);
+
+impl Place {
+    /// Before everything.
+    pub const START: Self = Self(OWN, 0);
+}
+
+/// A page of a search.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Ascending by place, payloads included.
+    pub rows: Vec<(OriginNo, PayloadRow)>,
+    /// Where the search goes on; `None` when it is at its end. A page may be short, even empty, before that.
+    pub next: Option<Place>,
+}
+
 /// The log: own and replicas.
 #[async_trait]
 pub trait LogStore: Send + Sync {
@@ -241,7 +281,8 @@ pub trait PayloadStore: Send + Sync {
         limit: usize,
     ) -> StoreResult<Vec<u64>>;
     /// Stores what was judged of a page, in one transaction: rows replace those of their indexes unless these are held; new record ids are noted
-    /// (a row whose id stands at another index of this origin is stored as invalid, reason `id-new`, without keys); dirty keys are queued.
+    /// (a row whose id stands at another index of this origin is stored as invalid, reason `id-new`, without keys); dirty keys are queued,
+    /// and with them the `record` keys of cited records that the rows are, correct or withdraw.
     /// Returns the indexes turned down that way, ascending. Only held, pending, restricted and quarantined rows take their id; only keys
     /// of held rows are queued. Idempotent.
     async fn absorb(&self, origin: OriginNo, rows: &[(PayloadRow, Vec<Key>)]) -> StoreResult<Vec<u64>>;
@@ -256,6 +297,9 @@ pub trait PayloadStore: Send + Sync {
     ) -> StoreResult<Vec<PayloadRow>>;
     /// One row.
     async fn row(&self, origin: OriginNo, index: u64) -> StoreResult<Option<PayloadRow>>;
+    /// A page of at most `limit` rows of all logs that a search asks for. It reads a bounded part of each log, so that a rare
+    /// row in a long log is found over several pages.
+    async fn search(&self, search: Search<'_>, limit: usize) -> StoreResult<Found>;
     /// Index of a record id in a log.
     async fn index_of(&self, origin: OriginNo, id: RecordId) -> StoreResult<Option<u64>>;
     /// Index of many record ids in a log, in the order asked.
@@ -308,7 +352,7 @@ pub trait AgreementStore: Send + Sync {
     async fn sealed(&self, agreement: AgreementNo, epoch: u32, to: &Did) -> StoreResult<Option<Vec<u8>>>;
 }
 
-/// A key that an entry was filed under and that is to be evaluated.
+/// A key that is to be evaluated, mostly because an entry was filed under it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "as in the table's comment")]
 pub struct DirtyRow {
@@ -316,7 +360,8 @@ pub struct DirtyRow {
     pub agreement: AgreementNo,
     pub key: Key,
     pub origin: OriginNo,
-    pub index: u64,
+    /// `None` when nothing is to be filed: what the key cites has changed.
+    pub index: Option<u64>,
 }
 
 /// One key's evaluation to be stored.
@@ -364,6 +409,18 @@ pub trait ReconcileStore: Send + Sync {
         keys: &[Key],
         dirty: &[DirtyRow],
     ) -> StoreResult<Vec<(usize, OriginNo, PayloadRow)>>;
+    /// Held rows that `record` keys among these have in sight besides those who cite: the record that the key names, its
+    /// corrections, its withdrawal, and what the same city files under its corrections. Only rows of this agreement:
+    /// (position in `keys`, origin, row).
+    async fn cited(&self, agreement: AgreementNo, keys: &[Key]) -> StoreResult<Vec<(usize, OriginNo, PayloadRow)>>;
+    /// The `record` keys that these rows of an origin concern without being filed under them: those of the rows themselves and of
+    /// what they correct or withdraw, as far as they are cited.
+    async fn concerned(
+        &self,
+        agreement: AgreementNo,
+        origin: OriginNo,
+        rows: &[(PayloadRow, Vec<Key>)],
+    ) -> StoreResult<Vec<Key>>;
     /// In one transaction: files the dirty rows as facts (in key order), replaces the findings and due dates of the evaluated keys,
     /// marks their buckets stale, notes the evaluation date, and takes the rows off the queue. [`StoreError::Differs`] when one of the rows
     /// is no longer queued: another reconciler was at work. One reconciler at a time calls this and `store_buckets`.
@@ -395,6 +452,8 @@ pub trait ReconcileStore: Send + Sync {
         limit: usize,
         offset: usize,
     ) -> StoreResult<Vec<(AgreementNo, Key, Finding)>>;
+    /// The open findings with an id, by agreement and key: one under each key that it concerns.
+    async fn findings_with_id(&self, id: &Digest) -> StoreResult<Vec<(AgreementNo, Key, Finding)>>;
     /// Number of open findings by agreement, rule, severity.
     async fn finding_counts(&self) -> StoreResult<Vec<(AgreementNo, String, String, u64)>>;
     /// Stores a verified signed statement (replaces the one for the same agreement, date and party).
@@ -434,5 +493,11 @@ pub trait GuardStore: Send + Sync {
 }
 
 /// Everything that a node needs of its database.
-pub trait Store: LogStore + PayloadStore + AgreementStore + ReconcileStore + GuardStore + records::RecordStore {}
-impl<T: LogStore + PayloadStore + AgreementStore + ReconcileStore + GuardStore + records::RecordStore> Store for T {}
+pub trait Store:
+    LogStore + PayloadStore + AgreementStore + ReconcileStore + GuardStore + TokenStore + records::RecordStore
+{
+}
+impl<T> Store for T where
+    T: LogStore + PayloadStore + AgreementStore + ReconcileStore + GuardStore + TokenStore + records::RecordStore
+{
+}

@@ -1,13 +1,16 @@
 //! The rules, by family, each a small function over the prepared case of one key.
 mod agreement;
 mod connection;
+mod recognition;
 mod status;
 
 use super::case::Case;
 use super::finding::{Evidence, Finding, Owner, Rule, Severity, finding_id};
 use super::halves::connections;
 use super::key::KeyType;
+use super::view::Body;
 use super::{Context, Fact};
+use hefu_schemas::student_status::Status;
 use hefu_schemas::text::Text;
 use jiff::civil::Date;
 use std::cmp::Reverse;
@@ -21,18 +24,37 @@ pub(super) fn evaluate(context: &Context<'_>, case: &Case<'_>) -> (Vec<Finding>,
         KeyType::Subject => {
             let spells = status::spells(context, case);
             status::enrolled_twice(case, &spells, &connections, &mut report);
+            status::branching(case, &spells, &mut report);
             status::illegal_transition(case, &mut report);
             status::nowhere(case, &spells, &connections, &mut report);
+            status::suspended_too_long(case, &spells, &mut report);
+            status::excluded(case, &spells, &mut report);
+            connection::unfollowed(case, &spells, &connections, &mut report);
+            connection::barred(case, &spells, &connections, &mut report);
+            recognition::unfounded(case, &mut report);
+            recognition::converted(case, &mut report);
+            recognition::beyond_cap(case, &mut report);
         }
         KeyType::Connection => {
             for connection in connections.values() {
                 connection::late(case, connection, &mut report);
                 connection::disagree(connection, &mut report);
+                connection::joined_before_release(connection, &mut report);
             }
+        }
+        KeyType::Record => {
+            recognition::unfounded(case, &mut report);
+            recognition::converted(case, &mut report);
         }
     }
     agreement::not_covered(case, &mut report);
     report.close()
+}
+
+/// Reminders about somebody who has died stop, where that can be seen from here.
+fn is_deceased(case: &Case<'_>) -> bool {
+    let deceased = |body: &Body| matches!(body, Body::StudentStatus { status: Status::Deceased, .. });
+    case.records().any(|record| record.withdrawn_from.is_none() && deceased(&record.fact.view.body))
 }
 
 /// What the rules of one evaluation have found.

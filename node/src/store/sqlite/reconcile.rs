@@ -1,12 +1,14 @@
 //! Facts by key, findings, due dates, buckets, tallies.
 
 use super::bulk::{Args, Bulk};
-use super::{Sqlite, evaluate, facts};
+use super::write::NOTHING_FILED;
+use super::{Sqlite, cited, evaluate, facts};
 use crate::store::number::{damaged, fixed, int, limit, severity, unsigned};
 use crate::store::{
     AgreementNo, BucketKey, BucketRow, DirtyRow, EvaluatedKey, OriginNo, PayloadRow, ReconcileStore, StoreResult, sql,
 };
 use async_trait::async_trait;
+use hefu_federation::pull::PayloadState;
 use hefu_federation::reconcile::finding::Finding;
 use hefu_federation::reconcile::key::Key;
 use hefu_schemas::id::Digest;
@@ -51,8 +53,8 @@ impl ReconcileStore for Sqlite {
         let mut filed = facts::filed(&mut tx, agreement, keys).await?;
         let positions: HashMap<&Key, usize> = keys.iter().zip(0..).collect();
         for row in dirty.iter().filter(|row| row.agreement == agreement) {
-            if let Some(position) = positions.get(&row.key) {
-                filed.insert((*position, row.origin, row.index));
+            if let (Some(position), Some(index)) = (positions.get(&row.key), row.index) {
+                filed.insert((*position, row.origin, index));
             }
         }
         // Each row is read once, in the order of the table, also when several keys share it.
@@ -62,6 +64,24 @@ impl ReconcileStore for Sqlite {
             Some((position, origin, held.get(&(origin, index))?.clone()))
         };
         Ok(filed.into_iter().filter_map(fact).collect())
+    }
+
+    async fn cited(&self, agreement: AgreementNo, keys: &[Key]) -> StoreResult<Vec<(usize, OriginNo, PayloadRow)>> {
+        if !cited::any(keys) {
+            return Ok(Vec::new());
+        }
+        cited::in_sight(&mut *self.snapshot().await?, agreement, keys).await
+    }
+
+    async fn concerned(
+        &self,
+        agreement: AgreementNo,
+        origin: OriginNo,
+        rows: &[(PayloadRow, Vec<Key>)],
+    ) -> StoreResult<Vec<Key>> {
+        let held = rows.iter().filter(|(row, _)| row.state == PayloadState::Held && row.agreement == agreement);
+        let arrived: Vec<(&PayloadRow, &[Key])> = held.map(|(row, keys)| (row, keys.as_slice())).collect();
+        cited::concerned(&mut *self.snapshot().await?, agreement, origin, &arrived).await
     }
 
     async fn commit_evaluations(
@@ -147,6 +167,15 @@ impl ReconcileStore for Sqlite {
         rows.iter().map(item).collect()
     }
 
+    async fn findings_with_id(&self, id: &Digest) -> StoreResult<Vec<(AgreementNo, Key, Finding)>> {
+        let rows = sqlx::query(sql::FINDINGS_WITH_ID).bind(id.0.as_slice()).fetch_all(&self.readers).await?;
+        let item = |row: &SqliteRow| {
+            let key = stored_key(row.try_get(1)?, "finding: key")?;
+            Ok((AgreementNo(row.try_get(0)?), key, finding(row.try_get(2)?)?))
+        };
+        rows.iter().map(item).collect()
+    }
+
     async fn finding_counts(&self) -> StoreResult<Vec<(AgreementNo, String, String, u64)>> {
         let rows = sqlx::query(sql::FINDING_COUNTS).fetch_all(&self.readers).await?;
         let count = |row: &SqliteRow| {
@@ -197,7 +226,10 @@ fn bucket_number(number: i64) -> StoreResult<u16> {
 
 fn dirty_row(row: &SqliteRow, agreement: AgreementNo) -> StoreResult<DirtyRow> {
     let key = stored_key(row.try_get(1)?, "dirty: key")?;
-    let index = unsigned(row.try_get(3)?, "dirty: idx")?;
+    let index = match row.try_get(3)? {
+        NOTHING_FILED => None,
+        index => Some(unsigned(index, "dirty: idx")?),
+    };
     Ok(DirtyRow { seq: row.try_get(0)?, agreement, key, origin: OriginNo(row.try_get(2)?), index })
 }
 

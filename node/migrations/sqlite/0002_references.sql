@@ -1,0 +1,14 @@
+-- References between records.
+
+-- Records that held records of an agreement cite, by issuer (a DID) and id, whether or not they are held. Written with the
+-- payload that cites; what comes is looked up here, so that a record that nobody cites costs no row. Crash: as payload.
+-- Erasure: stays (an id is random and never reused).
+CREATE TABLE cited (
+  agreement INTEGER NOT NULL,
+  issuer    TEXT    NOT NULL,
+  id        BLOB    NOT NULL CHECK (length(id) = 16),
+  PRIMARY KEY (agreement, issuer, id)
+) STRICT, WITHOUT ROWID;
+
+-- What corrects or withdraws an entry: a few in a hundred rows have an `of_idx`.
+CREATE INDEX payload_by_of ON payload (origin, of_idx) WHERE of_idx IS NOT NULL;

@@ -245,8 +245,8 @@ fn exit_codes_are_those_of_the_documentation() {
     for code in Code::ALL {
         let exit = hefu_node::problem::Problem::new(*code, "").exit_code();
         assert!((1..=5).contains(&exit) && exit != 2, "{code:?}: 2 is for the command line alone");
-        let later =
-            matches!(exit, 4) == (matches!(code.status(), 502 | 503 | 507) || matches!(code, Code::Busy | Code::Behind));
+        let later = matches!(exit, 4)
+            == (matches!(code.status(), 502 | 503 | 507) || matches!(code, Code::Busy | Code::Behind));
         let evidence = matches!(code, Code::PeerMisbehaved | Code::SplitView);
         assert!(later || evidence, "{code:?}: 4 is for what may be tried again");
     }

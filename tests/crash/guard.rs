@@ -199,3 +199,27 @@ async fn without_a_guard_a_peer_or_a_person_decides() {
     let node = Node::open(&alone, true).await.unwrap();
     past.assert_signs(&node, "a person confirms").await;
 }
+
+/// The entries are durable, and no room or right is left for the guard: nobody gets a receipt before the note is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guard_that_cannot_be_written_is_written_by_the_next_command() {
+    let past = Past::make().await;
+    let dir = past.copy(Some(&past.note)).await;
+    let node = open(&dir).await;
+    // Where the new guard is written first.
+    std::fs::create_dir(dir.join("guard.new")).unwrap();
+    for _ in 0..2 {
+        let problem = publish(&node, &past.new).await.expect_err("no guard, no receipt");
+        assert_eq!(problem.code, Code::NotSigning, "{problem}");
+        let head = node.store.head(OWN).await.unwrap();
+        assert_eq!((head.size, head.published(), head.note), (23, past.size, Some(past.note.clone())));
+        assert_eq!(std::fs::read(dir.join("guard")).unwrap(), past.note, "the old guard is whole");
+    }
+    std::fs::remove_dir(dir.join("guard.new")).unwrap();
+    let receipts = publish(&node, &past.new).await.unwrap();
+    assert_eq!(receipts.iter().map(|receipt| receipt.index).collect::<Vec<_>>(), (13..23).collect::<Vec<_>>());
+    let head = node.store.head(OWN).await.unwrap();
+    assert_eq!((head.size, head.published()), (23, 23));
+    assert_eq!(Some(std::fs::read(dir.join("guard")).unwrap()), head.note);
+    assert_clean(&node, "written later").await;
+}

@@ -1,5 +1,6 @@
 //! Power cuts: the real program is killed at any moment, and the files that it lives by are torn, old or gone.
 
+mod disk;
 mod guard;
 mod process;
 mod publish;

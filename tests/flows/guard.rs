@@ -150,10 +150,8 @@ async fn a_guard_that_does_not_read_is_not_taken_for_a_missing_one() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_head_that_a_crash_left_unsigned_is_signed_at_the_next_start() {
-    let mut node = TestNode::new("530100").await;
-    node.close().await;
+/// Appends three entries that nobody has signed, as a crash would leave them.
+async fn leave_unsigned(node: &TestNode) {
     let (store, clock) = (Sqlite::open(&node.dir().join("hefu.db")).await.unwrap(), Clock::default());
     let fence = store.lease("sequencer", "crashed", clock.now_ms(), 1000).await.unwrap().unwrap();
     let head = store.edge(OWN).await.unwrap();
@@ -161,11 +159,39 @@ async fn a_head_that_a_crash_left_unsigned_is_signed_at_the_next_start() {
     let plan = append::plan(&head, (0..3).map(act).collect(), clock.now_s()).unwrap();
     store.append_own(fence, &plan, &[], &[]).await.unwrap();
     store.release("sequencer", "crashed").await.unwrap();
-    drop(store);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_that_a_crash_left_unsigned_is_signed_at_the_next_start() {
+    let mut node = TestNode::new("530100").await;
+    node.close().await;
+    leave_unsigned(&node).await;
     // The process died here: four entries are durable, the note covers one.
     node.open().await;
     check_log(node.node()).await;
     let answer = get(&node, "/checkpoint").await;
     let key = node.node().keys.log.public();
     assert_eq!(Checkpoint::open(&answer.body, &node.city.origin, &key).unwrap().size, 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_published_note_covers_is_not_shown() {
+    let mut node = TestNode::new("530100").await;
+    node.close().await;
+    leave_unsigned(&node).await;
+    let guard = std::fs::read(node.dir().join("guard")).unwrap();
+    std::fs::write(node.dir().join("guard"), b"torn").unwrap();
+    node.open().await;
+    let shown = async |node: &TestNode, paths: [&str; 2]| {
+        let [one, four] = paths;
+        (get(node, one).await.status.as_u16(), get(node, four).await.status.as_u16())
+    };
+    let bundles = ["/tile/entries/000.p/1", "/tile/entries/000.p/4"];
+    let tiles = ["/tile/0/000.p/1", "/tile/0/000.p/4"];
+    assert_eq!((shown(&node, bundles).await, shown(&node, tiles).await), ((200, 404), (200, 404)));
+    node.close().await;
+    std::fs::write(node.dir().join("guard"), guard).unwrap();
+    node.open().await;
+    assert_eq!((shown(&node, bundles).await, shown(&node, tiles).await), ((200, 200), (200, 200)));
+    check_log(node.node()).await;
 }

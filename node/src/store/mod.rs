@@ -5,6 +5,7 @@
 //! call. Every write is one transaction. Methods are idempotent where that is said.
 
 pub(crate) mod fault;
+mod head;
 mod number;
 pub mod records;
 mod sql;
@@ -98,15 +99,6 @@ pub struct StoredHead {
     pub t: i64,
     /// The largest verified signed note: for the own log the last published one.
     pub note: Option<Vec<u8>>,
-}
-
-impl StoredHead {
-    /// Number of entries that the note covers: what lies above is not published yet.
-    pub fn published(&self) -> u64 {
-        let text = self.note.as_deref().and_then(|note| std::str::from_utf8(note).ok());
-        // C2SP tlog-checkpoint: the size is the second line.
-        text.and_then(|text| text.lines().nth(1)?.parse().ok()).unwrap_or(0)
-    }
 }
 
 /// Compressed payload as stored.

@@ -13,7 +13,7 @@ const TOO_MUCH: usize = 17 * 1024 * 1024;
 const ASKED: [&str; 5] = ["/checkpoint", "/tile/0/", "/tile/entries/", "/v1/agreements", "/records?"];
 
 type Lie = fn(Answer) -> Answer;
-const LIES: [(&str, Lie, Code); 7] = [
+const LIES: [(&str, Lie, Code); 9] = [
     ("an internal error", |_| Answer::new(500, "<html>Internal Server Error</html>"), PeerUnavailable),
     ("an error of a gateway, without end", |_| Answer { endless: true, ..Answer::new(502, "") }, PeerMisbehaved),
     (
@@ -24,6 +24,8 @@ const LIES: [(&str, Lie, Code); 7] = [
     ("a page for people", |answer| Answer::new(200, "<html>Welcome</html>").with_headers(&answer), PeerMisbehaved),
     ("nothing there", |_| Answer::new(404, ""), PeerMisbehaved),
     ("too much", |answer| answer.with_body(vec![b'{'; TOO_MUCH]), PeerMisbehaved),
+    ("nested a hundred thousand deep", |answer| answer.with_body("[".repeat(100_000)), PeerMisbehaved),
+    ("an error nested deep", |_| Answer::new(503, "{\"code\":".repeat(1_000)), PeerUnavailable),
     ("no end", |answer| Answer { endless: true, ..answer }, PeerMisbehaved),
 ];
 
@@ -63,4 +65,29 @@ async fn answers_that_are_none() {
     world.liar.be_honest();
     pull_from(&node, &world.chengdu).await.unwrap();
     assert_eq!(states(&node, row.no).await, BTreeMap::from([(Held, 20)]));
+}
+
+/// What an answer is, its bytes say: nothing is read into the headers that a gateway puts beside them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn content_types_and_encodings_change_nothing() {
+    let world = World::agreed().await;
+    world.publish(20).await;
+    for (name, value) in [
+        ("content-type", "text/html; charset=gb18030"),
+        ("content-type", "no type"),
+        ("content-encoding", "gzip"),
+        ("content-disposition", "attachment; filename=\"../../guard\""),
+        ("set-cookie", "session=1"),
+        ("refresh", "0; url=https://elsewhere.example"),
+    ] {
+        let node = world.copy_of_kunming().await;
+        let row = peer(&node, &world.chengdu).await;
+        world.liar.lie(move |_, mut answer| {
+            answer.headers.retain(|(present, _)| present != name);
+            answer.headers.push((name.to_owned(), value.to_owned()));
+            answer
+        });
+        pull_from(&node, &world.chengdu).await.unwrap_or_else(|problem| panic!("{name}: {value}: {problem}"));
+        assert_eq!(states(&node, row.no).await, BTreeMap::from([(Held, 20)]), "{name}: {value}");
+    }
 }

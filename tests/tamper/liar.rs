@@ -7,6 +7,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// What is answered.
 #[derive(Debug, Clone)]
@@ -16,11 +17,13 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
     /// Zeros without end behind the body.
     pub(crate) endless: bool,
+    /// The body comes byte by byte, with so much time between two.
+    pub(crate) drip: Option<Duration>,
 }
 
 impl Answer {
     pub(crate) fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, headers: Vec::new(), body: body.into(), endless: false }
+        Self { status, headers: Vec::new(), body: body.into(), endless: false, drip: None }
     }
 
     pub(crate) fn with_body(self, body: impl Into<Vec<u8>>) -> Self {
@@ -101,6 +104,14 @@ async fn hand_on(state: web::Data<State>, request: HttpRequest, body: Bytes) -> 
     for (name, value) in answer.headers {
         response.insert_header((name, value));
     }
+    if let Some(pause) = answer.drip {
+        let bytes = futures_util::stream::iter(answer.body);
+        let dripping = futures_util::StreamExt::then(bytes, move |byte| async move {
+            tokio::time::sleep(pause).await;
+            Ok::<_, std::io::Error>(Bytes::from(vec![byte]))
+        });
+        return response.streaming(Box::pin(dripping));
+    }
     if !answer.endless {
         return response.body(answer.body);
     }
@@ -123,5 +134,5 @@ async fn truth(state: &State, request: &HttpRequest, path: &str, body: Bytes) ->
     let headers =
         ["content-type", "content-encoding", "cache-control"].iter().filter_map(|name| header(name)).collect();
     let status = answer.status().as_u16();
-    Answer { status, headers, body: answer.bytes().await.unwrap().to_vec(), endless: false }
+    Answer { status, headers, body: answer.bytes().await.unwrap().to_vec(), endless: false, drip: None }
 }

@@ -3,7 +3,7 @@
 use super::liar::Answer;
 use super::world::{Running, Town, World, assert_clean, peer, pull_from, states};
 use super::{flip, keys_of};
-use hefu_federation::append::{Head, plan_data};
+use hefu_federation::append::{Head, MAX_BATCH, plan_data};
 use hefu_federation::checkpoint::Checkpoint;
 use hefu_federation::entry::{Body, Entry};
 use hefu_federation::note;
@@ -33,12 +33,17 @@ pub(super) struct Forged {
 
 impl Forged {
     pub(super) fn new(town: &Town, keys: &Keys, data: Vec<Vec<u8>>) -> Self {
-        let plan = plan_data(&Head::default(), data, 0).unwrap();
-        let (size, root) = (plan.head.size(), plan.head.root());
+        let (mut head, mut tiles, mut bundles) = (Head::default(), HashMap::new(), HashMap::new());
+        for batch in data.chunks(MAX_BATCH) {
+            let plan = plan_data(&head, batch.to_vec(), 0).unwrap();
+            // What grows is replaced by the wider one.
+            tiles.extend(plan.tiles.iter().map(|tile| ((tile.level, tile.index), encode_hashes(&tile.hashes))));
+            bundles.extend(plan.bundles.into_iter().map(|bundle| (bundle.index, bundle.bytes)));
+            head = plan.head;
+        }
+        let (size, root) = (head.size(), head.root());
         let note = Checkpoint { origin: town.city.origin.to_string(), size, root }.sign(&keys.log).unwrap();
-        let tiles = plan.tiles.iter().map(|tile| ((tile.level, tile.index), encode_hashes(&tile.hashes)));
-        let bundles = plan.bundles.into_iter().map(|bundle| (bundle.index, bundle.bytes)).collect();
-        Self { note: note.into_bytes(), size, tiles: tiles.collect(), bundles }
+        Self { note: note.into_bytes(), size, tiles, bundles }
     }
 
     /// The answer of this log to a path, if it is one of a log's.

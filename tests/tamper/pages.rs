@@ -1,17 +1,17 @@
 //! Pages of records: lines altered under a valid trailer, and pages that are no answer to what was asked.
 
 use super::liar::Answer;
-use super::world::{World, assert_clean, peer, pull_from, rows, states};
+use super::world::{World, assert_clean, drafts, peer, publish, pull_from, rows, states};
 use super::{flip, keys_of, replaced};
 use hefu_federation::base64url;
 use hefu_federation::key::SecretKey;
-use hefu_federation::pull::PayloadState::{self, Held, Invalid, Refused, Wanted, Withheld};
+use hefu_federation::pull::PayloadState::{self, Held, Refused, Wanted, Withheld};
 use hefu_node::keys::Keys;
 use hefu_node::problem::Code;
 use hefu_schemas::id::Digest;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Records that Chengdu publishes.
 const RECORDS: u64 = 40;
@@ -92,15 +92,22 @@ const CASES: &[(&str, Lie, Expected)] = &[
     ("nothing altered", Lines(|_| {}), Rows(&[], Held, None)),
     (
         "a bit of a record",
-        Lines(|page| page.lines[5] = replaced(&page.lines[5], "\"enroll", "\"enrolk")),
-        Rows(&[5], Invalid, Some("commitment")),
+        Lines(|page| page.lines[5] = replaced(&page.lines[5], "\"issuer\":\"did:web", "\"issuer\":\"did:wed")),
+        Rows(&[5], Withheld, Some("commitment")),
     ),
     (
         "a record that is not JSON",
         Lines(|page| page.lines[5] = replaced(&page.lines[5], "\"@context\":[", "\"@context\":[,")),
-        Rows(&[5], Invalid, Some("commitment")),
+        Rows(&[5], Withheld, Some("commitment")),
     ),
-    ("a bit of a salt", Lines(|page| flip_salt(&mut page.lines[5])), Rows(&[5], Invalid, Some("commitment"))),
+    (
+        "a record nested a hundred thousand deep",
+        Lines(|page| {
+            page.lines[5] = replaced(&page.lines[5], "\"@context\":[", &format!("\"@context\":{}", "[".repeat(100_000)))
+        }),
+        Rows(&[5], Withheld, Some("commitment")),
+    ),
+    ("a bit of a salt", Lines(|page| flip_salt(&mut page.lines[5])), Rows(&[5], Withheld, Some("commitment"))),
     (
         "each record under the other's index",
         Lines(|page| {
@@ -108,17 +115,17 @@ const CASES: &[(&str, Lie, Expected)] = &[
             page.lines[5] = with_index(&b, index_of(&a));
             page.lines[6] = with_index(&a, index_of(&b));
         }),
-        Rows(&[5, 6], Invalid, Some("commitment")),
+        Rows(&[5, 6], Withheld, Some("commitment")),
     ),
     (
         "one record for all indexes",
         Lines(|page| page.lines = page.lines.iter().map(|line| with_index(&page.lines[0], index_of(line))).collect()),
-        Rows(ALL_BUT_FIRST, Invalid, Some("commitment")),
+        Rows(ALL_BUT_FIRST, Withheld, Some("commitment")),
     ),
     (
         "an extra member in a record",
         Lines(|page| page.lines[5] = replaced(&page.lines[5], "{\"@context\"", "{\"@a\":1,\"@context\"")),
-        Rows(&[5], Invalid, Some("commitment")),
+        Rows(&[5], Withheld, Some("commitment")),
     ),
     ("a record left out", Lines(|page| drop(page.lines.remove(5))), Rows(&[5], Withheld, None)),
     ("all records left out", Lines(|page| page.lines.clear()), Rows(ALL, Withheld, None)),
@@ -336,11 +343,11 @@ async fn altered_pages() {
         }
         world.assert_unharmed(&node, name).await;
 
-        // The peer comes to its senses: what was missing comes, what was answered falsely stays as it was judged.
+        // The peer comes to its senses: what was missing or was other bytes comes, what it refused stays refused.
         world.liar.be_honest();
         pull_from(&node, &world.chengdu).await.unwrap_or_else(|problem| panic!("{name}: {problem}"));
         let stays = match expected {
-            Rows(altered, state @ (Invalid | Refused), _) => BTreeMap::from([(*state, altered.len())]),
+            Rows(altered, state @ Refused, _) => BTreeMap::from([(*state, altered.len())]),
             _ => BTreeMap::new(),
         };
         let mut found = states(&node, row.no).await;
@@ -352,4 +359,34 @@ async fn altered_pages() {
         );
         assert_clean(&node, name).await;
     }
+}
+
+/// A page that answered an earlier question, signed and whole, is no answer to a later one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_that_is_sent_again() {
+    let world = World::agreed().await;
+    let lines = drafts(&world.cd.node, &world.population(40), 1);
+    publish(&world.cd.node, &lines[..20]).await.unwrap();
+    let node = world.copy_of_kunming().await;
+    let row = peer(&node, &world.chengdu).await;
+    let kept = Arc::new(Mutex::new(None));
+    let keeping = kept.clone();
+    world.liar.lie(move |path, answer| {
+        if path.contains("/records?") {
+            *keeping.lock().unwrap() = Some(answer.clone());
+        }
+        answer
+    });
+    pull_from(&node, &world.chengdu).await.unwrap();
+    publish(&world.cd.node, &lines[20..40]).await.unwrap();
+    let old = kept.lock().unwrap().clone().unwrap();
+    world.liar.lie(move |path, answer| if path.contains("/records?") { old.clone() } else { answer });
+    let problem = pull_from(&node, &world.chengdu).await.expect_err("an old page");
+    assert_eq!(problem.code, Code::PeerMisbehaved, "{problem}");
+    assert!(problem.detail.contains("the trailer does not fit"), "{problem}");
+    assert_eq!(states(&node, row.no).await, BTreeMap::from([(Held, 20), (Wanted, 20)]));
+    world.liar.be_honest();
+    pull_from(&node, &world.chengdu).await.unwrap();
+    assert_eq!(states(&node, row.no).await, BTreeMap::from([(Held, 40)]));
+    world.assert_unharmed(&node, "an old page").await;
 }

@@ -169,9 +169,10 @@ pub(crate) async fn peer(node: &Node, town: &Town) -> OriginRow {
     rows.into_iter().find(|row| row.origin == town.city.origin).unwrap()
 }
 
-/// Pulls a peer.
+/// Pulls a peer; what goes wrong is said in one sentence.
 pub(crate) async fn pull_from(node: &Arc<Node>, town: &Town) -> hefu_node::problem::Outcome<pull::Report> {
-    pull::pull(node, &peer(node, town).await).await
+    let pulled = pull::pull(node, &peer(node, town).await).await;
+    pulled.inspect_err(super::assert_one_sentence)
 }
 
 /// The one agreement of a node.

@@ -4,6 +4,7 @@ mod dependencies;
 mod errors;
 mod protocol;
 mod sources;
+mod threats;
 
 use std::path::{Path, PathBuf};
 

@@ -104,16 +104,40 @@ impl View {
             body,
         })
     }
-    /// Issuer and id of every record that it cites by both: what its `record` keys are made of. A followed record is mostly
-    /// filed under the same key as its follower; where the follower has changed the reference of the person, it need not be.
-    pub fn citations(&self) -> impl Iterator<Item = (&str, RecordId)> {
-        let moved = match &self.body {
-            Body::StudentStatus { same_as, .. } => !same_as.is_empty(),
-            Body::EnrollmentConnection { .. } | Body::Withdrawal { .. } => false,
-        };
-        let follows = self.follows.filter(|_| moved).map(|id| (self.issuer.as_str(), id));
-        self.basis.iter().map(|(issuer, id)| (issuer.as_str(), *id)).chain(follows)
+    /// The records that it cites by issuer and id: what its `record` keys are made of. A followed record is mostly filed under
+    /// the same key as its follower; where the follower has changed the reference of the person, it need not be.
+    pub fn citations(&self) -> impl Iterator<Item = Citation<'_>> {
+        let follows = self.follows.filter(|_| self.is_moved());
+        let follows = follows.map(|id| Citation { issuer: &self.issuer, id, member: "follows" });
+        self.basis.iter().map(|(issuer, id)| Citation { issuer, id: *id, member: "basis" }).chain(follows)
     }
+    /// The kind and stage for which the stating office must be named in `mayState` (rule A4); `None` for a withdrawal, which any
+    /// office may state.
+    pub fn competence(&self) -> Option<(Kind, Option<&'static str>)> {
+        match &self.body {
+            Body::StudentStatus { stage, .. } => Some((Kind::StudentStatus, Some(stage.code()))),
+            Body::EnrollmentConnection { .. } => Some((Kind::EnrollmentConnection, None)),
+            Body::Withdrawal { .. } => None,
+        }
+    }
+    /// Whether it names the person by more references than one.
+    pub(super) fn is_moved(&self) -> bool {
+        match &self.body {
+            Body::StudentStatus { same_as, .. } | Body::EnrollmentConnection { same_as, .. } => !same_as.is_empty(),
+            Body::Withdrawal { .. } => false,
+        }
+    }
+}
+
+/// A record that another one cites.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Citation<'a> {
+    /// Its issuer, a DID.
+    pub issuer: &'a str,
+    /// Its id.
+    pub id: RecordId,
+    /// The member that cites it.
+    pub member: &'static str,
 }
 
 fn basis(root: Item<'_>) -> Option<Vec<(String, RecordId)>> {

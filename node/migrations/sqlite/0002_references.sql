@@ -12,3 +12,14 @@ CREATE TABLE cited (
 
 -- What corrects or withdraws an entry: a few in a hundred rows have an `of_idx`.
 CREATE INDEX payload_by_of ON payload (origin, of_idx) WHERE of_idx IS NOT NULL;
+
+-- What this node alone has seen and that no tally holds: logs with a gap, rolled back or split (rule G2). Written by pull, taken
+-- away when it is settled. Crash: whole or not at all; the next round writes it again. Erasure: nothing personal.
+CREATE TABLE observation (
+  id        BLOB    PRIMARY KEY CHECK (length(id) = 32),
+  origin    INTEGER NOT NULL,
+  rule      TEXT    NOT NULL,
+  severity  INTEGER NOT NULL CHECK (severity BETWEEN 1 AND 4),
+  opened_ms INTEGER NOT NULL,
+  json      TEXT    NOT NULL
+) STRICT, WITHOUT ROWID;

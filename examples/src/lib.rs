@@ -1,10 +1,8 @@
 //! Programs that use Hefu as a library, without a node.
 
-use hefu_federation::checkpoint::Checkpoint;
-use hefu_federation::entry::{Body, Entry};
-use hefu_federation::tile::{TILE_WIDTH, TilePath, split_bundle};
-use hefu_federation::tree::{CompactRange, leaf_hash};
-use hefu_federation::trust::KeyRing;
+use hefu_federation::entry::Body;
+use hefu_federation::tree::Hash;
+use hefu_federation::walk::Walk;
 use hefu_schemas::id::{Digest, Origin};
 use std::error::Error;
 use std::path::Path;
@@ -28,48 +26,29 @@ pub struct Summary {
 /// # Errors
 /// A file is missing, or anything does not verify.
 pub fn verify_mirror(dir: &Path, origin: &str, fingerprint: &str) -> Result<Summary, Box<dyn Error>> {
-    let origin = Origin::parse(origin)?;
-    let fingerprint = hefu_federation::tree::Hash(Digest::parse(fingerprint)?.0);
-    let note = std::fs::read(dir.join("checkpoint"))?;
-    let stated = body_of(&note)?;
-    let mut range = CompactRange::new();
-    let (mut keys, mut records) = (None, 0);
-    for index in 0..stated.size.div_ceil(TILE_WIDTH) {
-        let width = u16::try_from(TILE_WIDTH.min(stated.size - index * TILE_WIDTH))?;
-        let bundle = std::fs::read(dir.join(TilePath::Entries { index, width }.to_string()))?;
-        for data in split_bundle(&bundle, width)? {
-            if keys.is_none() {
-                // The first entry founds the log: it must be the one that people compared.
-                keys = Some(KeyRing::found(data, &origin, &fingerprint)?);
-            }
-            let is_record =
-                matches!(Entry::parse(data)?.body, Body::Record { .. } | Body::Amend { .. } | Body::Withdraw { .. });
-            records += u64::from(is_record);
-            range.append(leaf_hash(data));
+    let fingerprint = Hash(Digest::parse(fingerprint)?.0);
+    let mut walk = Walk::begin(&std::fs::read(dir.join("checkpoint"))?, &Origin::parse(origin)?, &fingerprint)?;
+    let mut records = 0;
+    while let Some(path) = walk.next() {
+        let step = walk.take(&std::fs::read(dir.join(path.to_string()))?)?;
+        if let Some(complaint) = step.complaints.first() {
+            return Err((*complaint).into());
         }
+        let is_record = |body: &Body| matches!(body, Body::Record { .. } | Body::Amend { .. } | Body::Withdraw { .. });
+        records += u64::try_from(step.entries.iter().filter(|(_, entry)| is_record(&entry.body)).count())?;
     }
-    let keys = keys.ok_or("the log is empty")?;
-    let log_key = keys.current(hefu_federation::key::Role::Log, stated.size).ok_or("no log key")?;
-    let signed = Checkpoint::open(&note, &origin, log_key)?;
-    if range.root() != signed.root || range.size() != signed.size {
-        return Err("the entries do not give the root of the signed checkpoint".into());
-    }
-    Ok(Summary { origin: origin.to_string(), size: signed.size, records, root: Digest(signed.root.0).to_string() })
-}
-
-/// The body of a note: everything up to and with the newline before the blank line.
-fn body_of(note: &[u8]) -> Result<Checkpoint, Box<dyn Error>> {
-    let text = std::str::from_utf8(note)?;
-    let end = text.find("\n\n").ok_or("no signed note")?;
-    Ok(Checkpoint::parse(text.get(..=end).ok_or("no signed note")?)?)
+    let signed = walk.finish()?.checkpoint;
+    Ok(Summary { origin: origin.to_owned(), size: signed.size, records, root: Digest(signed.root.0).to_string() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use hefu_federation::append::{Head, plan};
+    use hefu_federation::checkpoint::Checkpoint;
     use hefu_federation::entry::{Audience, Genesis};
     use hefu_federation::key::{SealSecretKey, SecretKey};
+    use hefu_federation::tile::TilePath;
     use hefu_schemas::id::Did;
 
     fn mirror(dir: &Path) -> String {

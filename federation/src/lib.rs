@@ -22,3 +22,5 @@ pub mod request;
 pub mod tile;
 pub mod tree;
 pub mod trust;
+pub mod verdict;
+pub mod walk;

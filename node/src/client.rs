@@ -42,7 +42,19 @@ pub struct Client {
     http: reqwest::Client,
     base: String,
     allow_private: bool,
-    identity: Arc<Identity>,
+    /// `None`: requests that must be signed cannot be made.
+    identity: Option<Arc<Identity>>,
+}
+
+/// What a server showed besides its answer.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// The answer; `None` when there is no such resource.
+    pub body: Option<Bytes>,
+    /// The server's clock, as its `Date` header says (RFC 9110 §6.6.1).
+    pub date: Option<String>,
+    /// Its certificate, DER.
+    pub certificate: Option<Vec<u8>>,
 }
 
 impl std::fmt::Debug for Client {
@@ -57,7 +69,7 @@ impl Client {
     /// # Errors
     /// The certificates do not read.
     pub fn new(identity: Arc<Identity>, origin: &Origin, ca_pem: Option<&str>, allow_private: bool) -> Outcome<Self> {
-        Self::with_timeouts(identity, origin, ca_pem, allow_private, (READ_TIMEOUT, ANSWER_TIMEOUT))
+        Self::with_timeouts(Some(identity), origin, ca_pem, allow_private, (READ_TIMEOUT, ANSWER_TIMEOUT))
     }
 
     /// A client that waits for answers which the peer has to compute first.
@@ -70,11 +82,19 @@ impl Client {
         ca_pem: Option<&str>,
         allow_private: bool,
     ) -> Outcome<Self> {
-        Self::with_timeouts(identity, origin, ca_pem, allow_private, (COMPUTED_TIMEOUT, COMPUTED_TIMEOUT))
+        Self::with_timeouts(Some(identity), origin, ca_pem, allow_private, (COMPUTED_TIMEOUT, COMPUTED_TIMEOUT))
+    }
+
+    /// A client of nobody's, for public resources.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn anonymous(origin: &Origin, ca_pem: Option<&str>, allow_private: bool) -> Outcome<Self> {
+        Self::with_timeouts(None, origin, ca_pem, allow_private, (READ_TIMEOUT, READ_TIMEOUT))
     }
 
     fn with_timeouts(
-        identity: Arc<Identity>,
+        identity: Option<Arc<Identity>>,
         origin: &Origin,
         ca_pem: Option<&str>,
         allow_private: bool,
@@ -90,6 +110,7 @@ impl Client {
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(read)
             .timeout(answer)
+            .tls_info(true)
             .user_agent(concat!("hefu/", env!("CARGO_PKG_VERSION")));
         if !allow_private {
             builder = builder.dns_resolver(Arc::new(PublicAddresses));
@@ -105,6 +126,19 @@ impl Client {
     pub async fn fetch(&self, path: &str, limit: usize) -> Outcome<Option<Bytes>> {
         let url = format!("{}/{path}", self.base);
         self.send(self.http.get(&url), &url, limit).await
+    }
+
+    /// Fetches a public resource, and what else the server shows of itself.
+    ///
+    /// # Errors
+    /// As [`Self::fetch`].
+    pub async fn look(&self, path: &str, limit: usize) -> Outcome<Shown> {
+        let url = format!("{}/{path}", self.base);
+        let response = self.answer(self.http.get(&url), &url).await?;
+        let date = response.headers().get("date").and_then(|date| date.to_str().ok()).map(str::to_owned);
+        let certificate = response.extensions().get::<reqwest::tls::TlsInfo>();
+        let certificate = certificate.and_then(|info| info.peer_certificate()).map(<[u8]>::to_vec);
+        Ok(Shown { body: body(response, &url, limit).await?, date, certificate })
     }
 
     /// Fetches with a signed request.
@@ -129,7 +163,8 @@ impl Client {
     }
 
     fn signature(&self, method: &str, url: &str, body: &[u8]) -> Outcome<HeaderMap> {
-        let identity = &self.identity;
+        let unsigned = || Problem::new(Code::Internal, "this client has no key to sign requests with");
+        let identity = self.identity.as_ref().ok_or_else(unsigned)?;
         let key_id: KeyId = identity.keys.request_id(&identity.did);
         let parts = Parts { method, target_uri: url, body };
         let signed = request::sign(parts, &key_id, &identity.keys.request, identity.clock.now_s(), &random());
@@ -149,37 +184,12 @@ impl Client {
     }
 
     async fn send(&self, request: reqwest::RequestBuilder, url: &str, limit: usize) -> Outcome<Option<Bytes>> {
+        body(self.answer(request, url).await?, url, limit).await
+    }
+
+    async fn answer(&self, request: reqwest::RequestBuilder, url: &str) -> Outcome<reqwest::Response> {
         self.check_literal_address()?;
-        let unavailable =
-            |error: reqwest::Error| Problem::new(Code::PeerUnavailable, format!("{url}: {}", describe(&error)));
-        let mut response = request.send().await.map_err(unavailable)?;
-        let status = response.status();
-        if status == reqwest::StatusCode::NOT_FOUND {
-            return Ok(None);
-        }
-        if response.content_length().is_some_and(|len| len > u64::try_from(limit).unwrap_or(u64::MAX)) {
-            return Err(Problem::new(
-                Code::PeerMisbehaved,
-                format!("{url}: the answer is over the limit of {limit} bytes"),
-            ));
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(unavailable)? {
-            if body.len() + chunk.len() > limit {
-                return Err(Problem::new(
-                    Code::PeerMisbehaved,
-                    format!("{url}: the answer is over the limit of {limit} bytes"),
-                ));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        if status.is_success() {
-            return Ok(Some(body.into()));
-        }
-        let answered = serde_json::from_slice(&body).ok().and_then(|body| Problem::from_json(&body));
-        let why = answered.as_ref().map_or_else(|| status.to_string(), |problem| format!("{status} {problem}"));
-        Err(Problem::new(Code::PeerUnavailable, format!("{url}: {why}"))
-            .with("peerCode", answered.map_or(serde_json::Value::Null, |problem| problem.code.as_str().into())))
+        request.send().await.map_err(|error| unavailable(url, &error))
     }
 
     /// A name is checked when it is resolved; an address written into the URL never is.
@@ -193,6 +203,37 @@ impl Client {
             _ => Ok(()),
         }
     }
+}
+
+/// Reads an answer of at most `limit` bytes; `None` when there is no such resource.
+async fn body(mut response: reqwest::Response, url: &str, limit: usize) -> Outcome<Option<Bytes>> {
+    let too_large =
+        || Problem::new(Code::PeerMisbehaved, format!("{url}: the answer is over the limit of {limit} bytes"));
+    let status = response.status();
+    if status == reqwest::StatusCode::NOT_FOUND {
+        return Ok(None);
+    }
+    if response.content_length().is_some_and(|len| len > u64::try_from(limit).unwrap_or(u64::MAX)) {
+        return Err(too_large());
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| unavailable(url, &error))? {
+        if body.len() + chunk.len() > limit {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    if status.is_success() {
+        return Ok(Some(body.into()));
+    }
+    let answered = serde_json::from_slice(&body).ok().and_then(|body| Problem::from_json(&body));
+    let why = answered.as_ref().map_or_else(|| status.to_string(), |problem| format!("{status} {problem}"));
+    Err(Problem::new(Code::PeerUnavailable, format!("{url}: {why}"))
+        .with("peerCode", answered.map_or(serde_json::Value::Null, |problem| problem.code.as_str().into())))
+}
+
+fn unavailable(url: &str, error: &reqwest::Error) -> Problem {
+    Problem::new(Code::PeerUnavailable, format!("{url}: {}", describe(error)))
 }
 
 fn describe(error: &reqwest::Error) -> String {

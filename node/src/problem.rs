@@ -17,6 +17,25 @@ pub struct Problem {
     pub extra: Map<String, Value>,
 }
 
+/// Beginning of `docs/ERRORS.md`.
+const DOCUMENT_HEAD: &str = "\
+# Errors
+
+Written from the one table of problems in `node/src/problem.rs` (a test compares; `HEFU_UPDATE=1` writes it anew). A code is
+stable: its meaning never changes, and it is never used again for something else.
+
+- **HTTP** answers `application/problem+json` (RFC 9457): `type` (`https://w3id.org/hefu/problems/<code>`), `code`, `status`,
+  `title`, `titleZh`, `detail` (what exactly was seen), `hint`, `hintZh`, and for some codes further members, e.g. `violations`.
+  4xx: change something before you try again. 5xx, and 429: the same request may be tried again later.
+- **The command line** prints the same to stderr in the language of `--lang` or the locale, with `--json` the same JSON, and ends
+  with the exit code: 1 checked, and it does not hold; 2 the command line is not understood; 3 what was given is refused, nothing was
+  changed; 4 a node or peer is away, busy or not ready; 5 an error inside the program, or damaged data.
+- No text names a person, quotes a record or shows a secret.
+
+| code | HTTP | exit | what it means | what to do |
+|---|---|---|---|---|
+";
+
 /// Result with a [`Problem`].
 pub type Outcome<T> = Result<T, Problem>;
 
@@ -57,6 +76,9 @@ problems! {
     UnknownAgreement = "unknown-agreement" 404, "没有该协议", "there is no such agreement", hint "用 hefu agreement list 查看；对方提出的协议须先 hefu pull。", "see `hefu agreement list`; run `hefu pull` first for one that a peer proposed";
     AgreementNotOpen = "agreement-not-open" 409, "本节点尚未启用该协议", "the agreement is not open for this node", hint "各方签署后执行 hefu pull，直至状态为 in-force。", "when all parties have signed, run `hefu pull` until its state is in-force";
     InvalidAgreement = "invalid-agreement" 422, "协议文本不合规", "the agreement document is not valid", hint "按所列位置更正；hefu agreement propose --template 可打印样例。", "correct what is listed; `hefu agreement propose --template` prints one to start from";
+    UnknownRecord = "unknown-record" 404, "没有该记录", "there is no such record", hint "用 hefu record list 查看；对端的记录须加 --origin，并先 hefu pull。", "see `hefu record list`; for a peer's record add --origin, and run `hefu pull` first";
+    NotCorrectable = "not-correctable" 409, "该记录不能更正或撤回，未作更改", "this record cannot be amended or withdrawn: nothing was changed", hint "用 hefu record history 查看；只能更正或撤回本节点发布且仍有效的记录。", "see `hefu record history`; only a record of this node that still stands can be corrected";
+    NotConfirmed = "not-confirmed" 409, "未经确认，未作更改", "not confirmed: nothing was changed", hint "核对后加 --yes 重新执行。", "read what would be published, then give the command again with --yes";
     UnknownPeer = "unknown-peer" 404, "没有该对端", "there is no such peer", hint "用 hefu peer list 查看；新对端用 hefu peer add。", "see `hefu peer list`; add one with `hefu peer add URL --fingerprint F`";
     Conflict = "conflict" 409, "与已存内容不同，未作更改", "this is stored differently already: nothing was changed", hint "请核对所给内容与已存内容。", "compare what you gave with what is stored";
     FingerprintDiffers = "fingerprint-differs" 409, "对端指纹与核对的不一致", "the peer's fingerprint differs from the one given", hint "通过电话等其他途径与对方重新核对指纹；不一致时切勿继续。", "compare the fingerprint again by telephone or in person; do not go on while it differs";
@@ -70,11 +92,45 @@ problems! {
     AlreadyInitialised = "already-initialised" 409, "该目录已初始化，未作更改", "this folder is initialised already: nothing was changed", hint "换一个目录；切勿删除仍在使用的密钥。", "use another folder; never delete keys that are in use";
     Configuration = "configuration" 400, "配置有误", "the configuration is not usable", hint "更正 hefu.toml 中所指的项。", "correct the setting that is named, in hefu.toml";
     Input = "input" 400, "输入无法读取", "the input cannot be read", hint "核对文件名、编码（UTF-8）与格式。", "check the file's name, encoding (UTF-8) and format";
+    InvalidPolicy = "invalid-policy" 422, "核验策略不合规", "the policy is not valid", hint "按所列位置更正；hefu verify --policy-template 可打印样例。", "correct what is listed; `hefu verify --policy-template` prints one to start from";
+    NoRecord = "no-record" 422, "文件不能作为记录读取", "the file is not readable as a record", hint "应为一条 JSON 记录（UTF-8，不超过 256 KiB）。请向交来文件的一方索取原件。", "expected one record as JSON (UTF-8, at most 256 KiB); ask whoever handed it over for the original";
     Unavailable = "unavailable" 503, "节点未就绪", "the node is not ready", hint "查看 /health/ready 与日志后重试。", "see /health/ready and the log, then try again";
     Behind = "behind" 409, "尚未拉取到所要求的位置", "this node has not pulled that far yet", hint "拉取后重试。", "pull, then try again";
     DemoFailed = "demo-failed" 500, "演示结果与预期不符", "the demo did not find what it planted", hint "用 --keep 重跑并查看各节点日志。", "run it again with --keep and look at the nodes' logs";
     Damaged = "damaged" 500, "存储的数据已损坏", "stored data is damaged", hint "运行 hefu fsck 查看范围，从备份或对端恢复。", "run `hefu fsck` to see what, and restore from a backup or a peer";
     Internal = "internal" 500, "节点内部错误", "an error inside the node", hint "请查看日志；重试一次，仍出现请报告。", "see the log; try once more, and report it if it happens again";
+}
+
+impl Code {
+    /// Exit code of a command that ends with it: 3 what was given is refused, 4 somebody is away or not ready, 5 an error
+    /// of ours.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Internal | Self::Damaged => 5,
+            Self::DemoFailed => 1,
+            Self::PeerUnavailable | Self::Unavailable | Self::NotSigning | Self::Busy | Self::Behind => 4,
+            _ => 3,
+        }
+    }
+
+    /// The whole table as the text of `docs/ERRORS.md`.
+    pub fn document() -> String {
+        let mut text = DOCUMENT_HEAD.to_owned();
+        for code in Self::ALL {
+            let (title, hint) = (code.title(), code.hint());
+            text.push_str(&format!(
+                "| `{}` | {} | {} | {}<br>{} | {}<br>{} |\n",
+                code.as_str(),
+                code.status(),
+                code.exit_code(),
+                title.en,
+                title.zh,
+                hint.en,
+                hint.zh,
+            ));
+        }
+        text
+    }
 }
 
 impl Problem {
@@ -125,15 +181,9 @@ impl Problem {
         Some(Self { code: Code::from_text(&known.code)?, detail: known.detail, extra })
     }
 
-    /// Exit code of a command that ends with this problem: 3 what was given is refused, 4 somebody is away or not ready,
-    /// 5 an error of ours.
+    /// Exit code of a command that ends with this problem.
     pub fn exit_code(&self) -> u8 {
-        match self.code {
-            Code::Internal | Code::Damaged => 5,
-            Code::DemoFailed => 1,
-            Code::PeerUnavailable | Code::Unavailable | Code::NotSigning | Code::Busy | Code::Behind => 4,
-            _ => 3,
-        }
+        self.code.exit_code()
     }
 
     /// Title, detail, hint in one language, for the terminal.

@@ -123,7 +123,12 @@ async fn complete(node: &Arc<Node>, draft: &mut Value, id: AgreementId, linkage:
     }
     let terms = document.get_mut("terms").and_then(Value::as_object_mut).ok_or_else(|| malformed("terms"))?;
     terms.entry("schemas").or_insert_with(|| {
-        let pinned = [SchemaName::StudentStatus, SchemaName::EnrollmentConnection, SchemaName::Withdrawal];
+        let pinned = [
+            SchemaName::StudentStatus,
+            SchemaName::EnrollmentConnection,
+            SchemaName::QualificationRecognition,
+            SchemaName::Withdrawal,
+        ];
         let row = |name| (released_schema(name).id.to_owned(), json!(released_schema(name).digest().to_string()));
         Value::Object(pinned.into_iter().map(row).collect())
     });

@@ -50,9 +50,10 @@ struct File {
     lists: BTreeMap<String, Vec<Row>>,
 }
 
-const FILES: [&str; 3] = [
+const FILES: [&str; 4] = [
     include_str!("../json/codes/student-status.json"),
     include_str!("../json/codes/enrollment-connection.json"),
+    include_str!("../json/codes/qualification-recognition.json"),
     include_str!("../json/codes/common.json"),
 ];
 
@@ -91,6 +92,7 @@ mod tests {
     fn every_enum_of_the_schemas_has_names_in_order() {
         const STATUS: &str = "student-status";
         const CONNECTION: &str = "enrollment-connection";
+        const RECOGNITION: &str = "qualification-recognition";
         const BODY: &str = "/$defs/body/properties";
         for (list, kind, pointer) in [
             ("status", STATUS, "/$defs/status/enum".to_owned()),
@@ -109,6 +111,17 @@ mod tests {
             ("track", CONNECTION, "/$defs/quota/properties/track/enum".to_owned()),
             ("activity-purpose", CONNECTION, "/$defs/activity/properties/purpose/enum".to_owned()),
             ("activity-form", CONNECTION, "/$defs/activity/properties/form/enum".to_owned()),
+            ("recognition-role", RECOGNITION, "/$defs/role/enum".to_owned()),
+            ("source-type", RECOGNITION, "/$defs/sourceType/enum".to_owned()),
+            ("recognition-step", RECOGNITION, "/$defs/step/enum".to_owned()),
+            ("recognition-purpose", RECOGNITION, "/$defs/purpose/enum".to_owned()),
+            ("outcome", RECOGNITION, "/$defs/outcome/enum".to_owned()),
+            ("condition", RECOGNITION, "/$defs/conditionType/enum".to_owned()),
+            ("recognition-reason", RECOGNITION, "/$defs/reason/enum".to_owned()),
+            ("component-result", RECOGNITION, "/$defs/componentResult/enum".to_owned()),
+            ("appeal-result", RECOGNITION, "/$defs/appealResult/enum".to_owned()),
+            ("revocation-effect", RECOGNITION, "/$defs/revocationEffect/enum".to_owned()),
+            ("revocation-reason", RECOGNITION, "/$defs/revocationReason/enum".to_owned()),
             ("correction", "envelope", "/$defs/correction/enum".to_owned()),
             ("withdrawal-reason", "withdrawal", "/properties/credentialSubject/properties/reason/enum".to_owned()),
             ("agreement-type", "agreement", "/properties/type/enum".to_owned()),

@@ -12,6 +12,7 @@ pub mod enrollment_connection;
 pub mod gate;
 pub mod id;
 pub mod identifier;
+pub mod qualification_recognition;
 pub mod record;
 pub mod released;
 pub mod scan;

@@ -22,6 +22,7 @@ codes! {
     pub enum Kind {
         StudentStatus => "student-status",
         EnrollmentConnection => "enrollment-connection",
+        QualificationRecognition => "qualification-recognition",
         Withdrawal => "withdrawal",
     }
 }
@@ -32,6 +33,7 @@ impl Kind {
         match self {
             Self::StudentStatus => "StudentStatus",
             Self::EnrollmentConnection => "EnrollmentConnection",
+            Self::QualificationRecognition => "QualificationRecognition",
             Self::Withdrawal => "Withdrawal",
         }
     }
@@ -56,6 +58,7 @@ impl Kind {
         match self {
             Self::StudentStatus => SchemaName::StudentStatus,
             Self::EnrollmentConnection => SchemaName::EnrollmentConnection,
+            Self::QualificationRecognition => SchemaName::QualificationRecognition,
             Self::Withdrawal => SchemaName::Withdrawal,
         }
     }
@@ -124,6 +127,8 @@ pub struct View<'a> {
     pub follows: Option<RecordId>,
     /// The record that this one corrects.
     pub supersedes: Option<RecordId>,
+    /// The records, own or a peer's, on which this decision relied.
+    pub basis: Vec<(String, RecordId)>,
     /// Code and scheme-independent name of the stating office: `statedBy.code`.
     pub stated_by: String,
     /// `credentialSubject`.
@@ -150,11 +155,21 @@ impl<'a> View<'a> {
             schema: text(root.pointer("/credentialSchema/id")?)?,
             follows: optional_id(root, "follows")?,
             supersedes: optional_id(root, "supersedes")?,
+            basis: basis(root)?,
             stated_by: text(root.pointer("/statedBy/code")?)?,
             subject: root.member("credentialSubject")?,
             verification_method: text(root.pointer("/proof/verificationMethod")?)?,
         })
     }
+}
+
+/// Issuer and id of each item; empty where there is none, `None` where one is malformed.
+fn basis(root: Item<'_>) -> Option<Vec<(String, RecordId)>> {
+    let read = |item: Item<'_>| {
+        let issuer = item.member("issuer")?.as_str()?.into_owned();
+        Some((issuer, RecordId::parse(&item.member("id")?.as_str()?).ok()?))
+    };
+    root.member("basis").map_or(Some(Vec::new()), |list| list.items().map(read).collect())
 }
 
 /// `Some(None)` where the member is absent, `None` where it is malformed.

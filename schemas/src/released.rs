@@ -25,7 +25,7 @@ macro_rules! schema {
         ReleasedFile {
             id: concat!("https://w3id.org/hefu/schemas/", $kind, "/v1.schema.json"),
             path: concat!("/schemas/", $kind, "/v1.schema.json"),
-            text: include_str!(concat!("../json/", $kind, "/v1.schema.json")),
+            text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/json/", $kind, "/v1.schema.json")),
         }
     };
 }
@@ -33,6 +33,7 @@ macro_rules! schema {
 const ENVELOPE: ReleasedFile = schema!("envelope");
 const STUDENT_STATUS: ReleasedFile = schema!("student-status");
 const ENROLLMENT_CONNECTION: ReleasedFile = schema!("enrollment-connection");
+const QUALIFICATION_RECOGNITION: ReleasedFile = schema!("qualification-recognition");
 const WITHDRAWAL: ReleasedFile = schema!("withdrawal");
 const AGREEMENT: ReleasedFile = schema!("agreement");
 const CONTEXT: ReleasedFile = ReleasedFile {
@@ -41,9 +42,12 @@ const CONTEXT: ReleasedFile = ReleasedFile {
     text: include_str!("../json/contexts/v1.jsonld"),
 };
 
+mod verifying;
+pub use verifying::released_for_verifying;
+
 /// All released files: the schemas, the definitions that they share, and the context.
 pub fn released() -> &'static [ReleasedFile] {
-    &[ENVELOPE, STUDENT_STATUS, ENROLLMENT_CONNECTION, WITHDRAWAL, AGREEMENT, CONTEXT]
+    &[ENVELOPE, STUDENT_STATUS, ENROLLMENT_CONNECTION, QUALIFICATION_RECOGNITION, WITHDRAWAL, AGREEMENT, CONTEXT]
 }
 
 /// The schema file of a kind of document.
@@ -51,8 +55,11 @@ pub fn released_schema(name: SchemaName) -> &'static ReleasedFile {
     match name {
         SchemaName::StudentStatus => &STUDENT_STATUS,
         SchemaName::EnrollmentConnection => &ENROLLMENT_CONNECTION,
+        SchemaName::QualificationRecognition => &QUALIFICATION_RECOGNITION,
         SchemaName::Withdrawal => &WITHDRAWAL,
         SchemaName::Agreement => &AGREEMENT,
+        SchemaName::Policy => &verifying::POLICY,
+        SchemaName::Verdict => &verifying::VERDICT,
     }
 }
 
@@ -68,8 +75,13 @@ mod tests {
     use serde_json::Value;
     use std::path::{Path, PathBuf};
 
-    const NAMES: [SchemaName; 4] =
-        [SchemaName::StudentStatus, SchemaName::EnrollmentConnection, SchemaName::Withdrawal, SchemaName::Agreement];
+    const NAMES: [SchemaName; 5] = [
+        SchemaName::StudentStatus,
+        SchemaName::EnrollmentConnection,
+        SchemaName::QualificationRecognition,
+        SchemaName::Withdrawal,
+        SchemaName::Agreement,
+    ];
 
     /// The files of a folder beside a schema, by name.
     fn examples(name: SchemaName, folder: &str) -> Vec<(PathBuf, Value)> {
@@ -190,7 +202,7 @@ mod tests {
         }
         let context: Value = serde_json::from_str(CONTEXT.text).unwrap();
         let mut names = Vec::new();
-        for file in [&ENVELOPE, &STUDENT_STATUS, &ENROLLMENT_CONNECTION, &WITHDRAWAL] {
+        for file in [&ENVELOPE, &STUDENT_STATUS, &ENROLLMENT_CONNECTION, &QUALIFICATION_RECOGNITION, &WITHDRAWAL] {
             properties(&serde_json::from_str(file.text).unwrap(), &mut names);
         }
         for name in names {

@@ -21,10 +21,16 @@ pub enum SchemaName {
     StudentStatus,
     /// An `EnrollmentConnection` record (招生入学衔接).
     EnrollmentConnection,
+    /// A `QualificationRecognition` record (学历、学分与职业资格认定).
+    QualificationRecognition,
     /// The payload of a withdraw entry.
     Withdrawal,
     /// An agreement between cities (协议).
     Agreement,
+    /// What a verifier trusts and requires (核验策略).
+    Policy,
+    /// What is known of a record (核验结论).
+    Verdict,
 }
 
 /// Checks a document against its schema. Empty when it is valid; else every violation, at most [`MAX_VIOLATIONS`].
@@ -32,14 +38,21 @@ pub fn validate(name: SchemaName, document: &Scanned<'_>) -> Vec<Violation> {
     static STUDENT_STATUS: LazyLock<Schema> = LazyLock::new(|| Schema::released(SchemaName::StudentStatus));
     static ENROLLMENT_CONNECTION: LazyLock<Schema> =
         LazyLock::new(|| Schema::released(SchemaName::EnrollmentConnection));
+    static QUALIFICATION_RECOGNITION: LazyLock<Schema> =
+        LazyLock::new(|| Schema::released(SchemaName::QualificationRecognition));
     static WITHDRAWAL: LazyLock<Schema> = LazyLock::new(|| Schema::released(SchemaName::Withdrawal));
     static AGREEMENT: LazyLock<Schema> = LazyLock::new(|| Schema::released(SchemaName::Agreement));
+    static POLICY: LazyLock<Schema> = LazyLock::new(|| Schema::released(SchemaName::Policy));
+    static VERDICT: LazyLock<Schema> = LazyLock::new(|| Schema::released(SchemaName::Verdict));
 
     let schema = match name {
         SchemaName::StudentStatus => &STUDENT_STATUS,
         SchemaName::EnrollmentConnection => &ENROLLMENT_CONNECTION,
+        SchemaName::QualificationRecognition => &QUALIFICATION_RECOGNITION,
         SchemaName::Withdrawal => &WITHDRAWAL,
         SchemaName::Agreement => &AGREEMENT,
+        SchemaName::Policy => &POLICY,
+        SchemaName::Verdict => &VERDICT,
     };
     schema.violations(document)
 }

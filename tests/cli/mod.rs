@@ -1,6 +1,10 @@
 //! The command line, by the real binary.
 
+mod corrections;
+mod doctor;
 mod help;
 mod nodes;
 mod readme;
 mod refusals;
+mod snapshots;
+mod verify;

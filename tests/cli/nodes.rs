@@ -16,8 +16,8 @@ async fn follow(ours: &Serving, theirs: &Serving) -> Said {
 }
 
 /// Two serving nodes with an agreement in force: by the commands alone.
-async fn federation(base: &Path) -> (Serving, Serving, String) {
-    let (ours, theirs) = (Serving::start(base, "530100").await, Serving::start(base, "510100").await);
+pub(super) async fn federation(base: &Path) -> (Serving, Serving, String) {
+    let (ours, theirs) = Serving::start_two(base, ["530100", "510100"]).await;
     follow(&ours, &theirs).await.ended(0);
     follow(&theirs, &ours).await.ended(0);
     let city = format!("510100={}", theirs.url.trim_start_matches("https://"));
@@ -39,7 +39,7 @@ async fn federation(base: &Path) -> (Serving, Serving, String) {
 }
 
 /// A line of a pupil who entered primary school, by an office of the city.
-async fn enter(node: &Serving, agreement: &str, office: &str, number: u32, days: i64) -> String {
+pub(super) async fn enter(node: &Serving, agreement: &str, office: &str, number: u32, days: i64) -> String {
     let person = json!({"scheme": "passport:UTO", "id": format!("T{number:08}")}).to_string();
     let asked = run_with(command(&node.dir, &["subject", "--agreement", agreement]), person.as_bytes()).await.ended(0);
     let subject: Value = serde_json::from_str(asked.stdout.trim()).unwrap();

@@ -6,6 +6,7 @@ mod flaws;
 mod guard;
 mod publish;
 mod pull;
+mod silence;
 mod tally;
 
 use hefu_tests::TestFederation;

@@ -77,7 +77,7 @@ fn shape(drafts: &Drafts) -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("an unknown kind", with("/record/type", json!(["VerifiableCredential", "Diploma"])), "record/type"),
         (
             "a kind of a later version",
-            with("/record/type", json!(["VerifiableCredential", "QualificationRecognition"])),
+            with("/record/type", json!(["VerifiableCredential", "TeacherExchange"])),
             "record/type",
         ),
         ("no kind", without("/record/type"), "record/type"),

@@ -11,6 +11,7 @@ pub mod federation;
 pub mod http;
 pub mod node;
 pub mod process;
+pub mod snapshot;
 pub mod wait;
 
 pub use check::check_log;
@@ -19,4 +20,5 @@ pub use federation::TestFederation;
 pub use hefu_node::clock::Clock as FakeClock;
 pub use node::TestNode;
 pub use process::{Serving, hefu};
+pub use snapshot::Snapshots;
 pub use wait::until;

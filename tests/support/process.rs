@@ -92,6 +92,10 @@ pub async fn run_with(mut command: Command, input: &[u8]) -> Said {
     Said { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
 }
 
+fn free_port() -> TcpListener {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port")
+}
+
 /// A node that runs as a child process; dropping it kills it.
 #[derive(Debug)]
 pub struct Serving {
@@ -123,7 +127,27 @@ impl Serving {
     /// # Panics
     /// When `init` fails.
     pub async fn init(base: &Path, code: &str) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        Self::init_at(base, code, free_port()).await
+    }
+
+    /// Makes and starts two nodes; the origin of the first one sorts first.
+    ///
+    /// # Panics
+    /// When they do not start.
+    pub async fn start_two(base: &Path, codes: [&str; 2]) -> (Self, Self) {
+        let port = |listener: &TcpListener| listener.local_addr().expect("its address").port();
+        let (mut first, mut second) = (free_port(), free_port());
+        if port(&first) > port(&second) {
+            std::mem::swap(&mut first, &mut second);
+        }
+        let [one, other] = codes;
+        let (mut first, mut second) = (Self::init_at(base, one, first).await, Self::init_at(base, other, second).await);
+        first.serve(&[]).await;
+        second.serve(&[]).await;
+        (first, second)
+    }
+
+    async fn init_at(base: &Path, code: &str, listener: TcpListener) -> Self {
         let url = format!("https://localhost:{}", listener.local_addr().expect("its address").port());
         let file = |what: &str| base.join(format!("{code}-{what}.pem"));
         let (ca, chain, key, recovery) = (file("ca"), file("tls"), file("tls-key"), file("recovery"));

@@ -7,6 +7,7 @@ mod first;
 pub(crate) mod liar;
 mod log;
 mod offers;
+mod outside;
 mod pages;
 pub(crate) mod world;
 

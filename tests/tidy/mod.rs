@@ -1,6 +1,7 @@
 //! The house rules that no compiler checks.
 
 mod dependencies;
+mod errors;
 mod protocol;
 mod sources;
 

@@ -433,8 +433,8 @@ mod tests {
 
     #[test]
     fn check_schema_of_an_unknown_kind_is_quarantined() {
-        let kind = json!(["VerifiableCredential", "QualificationRecognition"]);
-        let newer = "https://w3id.org/hefu/schemas/qualification-recognition/v1.schema.json";
+        let kind = json!(["VerifiableCredential", "TeacherExchange"]);
+        let newer = "https://w3id.org/hefu/schemas/teacher-exchange/v1.schema.json";
         let record = {
             let mut record = student_status(1);
             record["type"] = kind;

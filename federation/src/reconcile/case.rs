@@ -202,7 +202,7 @@ impl<'a> Corrections<'a> {
                         own.withdrawn.entry(target).or_insert((fact.index, from));
                     }
                 }
-                Body::StudentStatus { .. } | Body::EnrollmentConnection { .. } => {
+                Body::StudentStatus { .. } | Body::EnrollmentConnection { .. } | Body::QualificationRecognition(_) => {
                     if let Some(target) = target(fact.view.supersedes) {
                         own.replaced.insert(target, at);
                         // Nothing revives: a correction of what is already withdrawn is as withdrawn as that.

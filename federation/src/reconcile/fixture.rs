@@ -354,6 +354,7 @@ impl Entry {
         match &mut self.body {
             Body::StudentStatus { subject, .. } => *subject = new.to_owned(),
             Body::EnrollmentConnection { subject, .. } => *subject = Some(new.to_owned()),
+            Body::QualificationRecognition(body) => body.subject = Some(new.to_owned()),
             Body::Withdrawal { .. } => {}
         }
         self
@@ -363,6 +364,7 @@ impl Entry {
             Body::StudentStatus { same_as, .. } | Body::EnrollmentConnection { same_as, .. } => {
                 same_as.push(other.to_owned());
             }
+            Body::QualificationRecognition(body) => body.same_as.push(other.to_owned()),
             Body::Withdrawal { .. } => {}
         }
         self

@@ -132,6 +132,7 @@ pub fn filed_under(view: &View, corrected: &[Key]) -> Vec<Key> {
             keys.insert(Key::new(KeyType::Connection, connection));
             keys.extend(own.iter().chain(same_as).map(subject));
         }
+        Body::QualificationRecognition(body) => keys.extend(body.subject.iter().chain(&body.same_as).map(subject)),
         Body::Withdrawal { .. } => {}
     }
     keys.extend(view.citations().map(|citation| Key::record(citation.issuer, citation.id)));
@@ -154,7 +155,10 @@ pub(super) fn speaks_of(view: &View, key: &Key) -> bool {
         // Whoever cites, what is cited and what became of it: nothing else is brought there.
         (_, KeyType::Record) => true,
         (_, KeyType::Entry | KeyType::Agreement) => false,
-        (Body::Withdrawal { .. }, _) => false,
+        (Body::QualificationRecognition(body), KeyType::Subject) => {
+            body.subject.iter().chain(&body.same_as).any(|other| other == value)
+        }
+        (Body::QualificationRecognition(_), KeyType::Connection) | (Body::Withdrawal { .. }, _) => false,
     }
 }
 

@@ -1,7 +1,12 @@
 //! The members that rules read, taken from a record once. Owned, small.
+mod recognition;
+
+pub use recognition::{Appeal, Component, Condition, Converted, Credits, Mapping, Recognition, Revocation, Source};
+
 use super::finding::date;
 use hefu_schemas::enrollment_connection::{ConnectionKind, Role, Step};
 use hefu_schemas::id::{AgreementId, RecordId};
+use hefu_schemas::qualification_recognition::Step as RecognitionStep;
 use hefu_schemas::record::{self, Kind};
 use hefu_schemas::scan::{Item, Scanned};
 use hefu_schemas::student_status::{Event, Stage, Status};
@@ -22,7 +27,7 @@ pub struct View {
     pub follows: Option<RecordId>,
     /// `supersedes`.
     pub supersedes: Option<RecordId>,
-    /// Issuer and id of the records on which it relies.
+    /// The records on which it relies: DID of the issuer, id.
     pub basis: Vec<(String, RecordId)>,
     /// Code of the office that states it.
     pub stated_by: String,
@@ -63,8 +68,12 @@ pub enum Body {
         planned: Option<Period>,
         actual: Option<Period>,
     },
+    QualificationRecognition(Box<Recognition>),
     /// A withdrawal, filed under the keys of what it withdraws.
-    Withdrawal { record: RecordId, from: Date },
+    Withdrawal {
+        record: RecordId,
+        from: Date,
+    },
 }
 /// A period; `to` is the first day that no longer belongs to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +99,9 @@ impl View {
         let body = match envelope.kind {
             Kind::StudentStatus => student_status(envelope.subject)?,
             Kind::EnrollmentConnection => enrollment_connection(envelope.subject)?,
+            Kind::QualificationRecognition => {
+                Body::QualificationRecognition(Box::new(recognition::recognition(envelope.subject)?))
+            }
             Kind::Withdrawal => withdrawal(envelope.subject)?,
         };
         Some(Self {
@@ -99,17 +111,36 @@ impl View {
             agreement: (envelope.agreement, envelope.agreement_version),
             follows: envelope.follows,
             supersedes: envelope.supersedes,
-            basis: basis(document.root())?,
+            basis: envelope.basis,
             stated_by: envelope.stated_by,
             body,
         })
     }
     /// The records that it cites by issuer and id: what its `record` keys are made of. A followed record is mostly filed under
-    /// the same key as its follower; where the follower has changed the reference of the person, it need not be.
+    /// the same key as its follower. It need not be where the follower has changed the reference of the person, nor where a
+    /// recognition names nobody; and who relies on a recognition must hear of its revocation, which follows it.
     pub fn citations(&self) -> impl Iterator<Item = Citation<'_>> {
-        let follows = self.follows.filter(|_| self.is_moved());
+        let follows = self.follows.filter(|_| self.cites_what_it_follows());
         let follows = follows.map(|id| Citation { issuer: &self.issuer, id, member: "follows" });
-        self.basis.iter().map(|(issuer, id)| Citation { issuer, id: *id, member: "basis" }).chain(follows)
+        let source = match &self.body {
+            Body::QualificationRecognition(body) => body.source.record.as_ref(),
+            _ => None,
+        };
+        let source = source.map(|(issuer, id)| Citation { issuer, id: *id, member: "source.record" });
+        let basis = self.basis.iter().map(|(issuer, id)| Citation { issuer, id: *id, member: "basis" });
+        basis.chain(source).chain(follows)
+    }
+    /// Whether what it follows is asked under the `record` key of that.
+    pub(super) fn cites_what_it_follows(&self) -> bool {
+        self.is_moved() || matches!(self.body, Body::QualificationRecognition(_))
+    }
+    /// Whether it takes back what it follows.
+    pub(super) fn revokes(&self) -> bool {
+        let step = match &self.body {
+            Body::QualificationRecognition(body) => Some(body.step),
+            _ => None,
+        };
+        matches!(step, Some(RecognitionStep::Revoked | RecognitionStep::Denied))
     }
     /// The kind and stage for which the stating office must be named in `mayState` (rule A4); `None` for a withdrawal, which any
     /// office may state.
@@ -117,6 +148,7 @@ impl View {
         match &self.body {
             Body::StudentStatus { stage, .. } => Some((Kind::StudentStatus, Some(stage.code()))),
             Body::EnrollmentConnection { .. } => Some((Kind::EnrollmentConnection, None)),
+            Body::QualificationRecognition(_) => Some((Kind::QualificationRecognition, None)),
             Body::Withdrawal { .. } => None,
         }
     }
@@ -124,6 +156,7 @@ impl View {
     pub(super) fn is_moved(&self) -> bool {
         match &self.body {
             Body::StudentStatus { same_as, .. } | Body::EnrollmentConnection { same_as, .. } => !same_as.is_empty(),
+            Body::QualificationRecognition(body) => !body.same_as.is_empty(),
             Body::Withdrawal { .. } => false,
         }
     }
@@ -138,16 +171,6 @@ pub struct Citation<'a> {
     pub id: RecordId,
     /// The member that cites it.
     pub member: &'static str,
-}
-
-fn basis(root: Item<'_>) -> Option<Vec<(String, RecordId)>> {
-    let Some(basis) = root.member("basis") else { return Some(Vec::new()) };
-    basis.items().map(citation).collect()
-}
-
-/// `{issuer, id}`.
-fn citation(item: Item<'_>) -> Option<(String, RecordId)> {
-    Some((text(item, "issuer")?, RecordId::parse(&text(item, "id")?).ok()?))
 }
 
 fn student_status(item: Item<'_>) -> Option<Body> {
@@ -242,6 +265,7 @@ mod tests {
     use super::*;
     use hefu_schemas::canonical::canonicalize;
     use hefu_schemas::gate::MAX_RECORD_LEN;
+    use hefu_schemas::qualification_recognition::{Outcome, Role};
     use hefu_schemas::scan::scan;
     use std::path::{Path, PathBuf};
 
@@ -261,7 +285,7 @@ mod tests {
 
     #[test]
     fn reads_every_example_of_the_schemas() {
-        for kind in ["student-status", "enrollment-connection", "withdrawal"] {
+        for kind in ["student-status", "enrollment-connection", "qualification-recognition", "withdrawal"] {
             let examples = examples(kind);
             assert!(!examples.is_empty());
             for path in examples {
@@ -272,6 +296,9 @@ mod tests {
                     }
                     Body::EnrollmentConnection { step_on, .. } => {
                         kind == "enrollment-connection" && *step_on == view.valid_from
+                    }
+                    Body::QualificationRecognition(recognition) => {
+                        kind == "qualification-recognition" && recognition.step_on == view.valid_from
                     }
                     Body::Withdrawal { from, .. } => kind == "withdrawal" && *from == view.valid_from,
                 };
@@ -307,6 +334,23 @@ mod tests {
         }
         let stay = example("enrollment-connection", "visiting-nominated.json");
         assert!(matches!(stay.body, Body::EnrollmentConnection { planned: Some(Period { to: Some(_), .. }), .. }));
+    }
+
+    #[test]
+    fn reads_the_members_of_a_recognition() {
+        let view = example("qualification-recognition", "recognising-credits.json");
+        let (issuer, relied_on) = view.basis.first().unwrap();
+        let Body::QualificationRecognition(half) = &view.body else { panic!() };
+        assert_eq!((half.role, half.outcome), (Role::Recognising, Some(Outcome::Partial)));
+        assert_eq!(half.source.record, Some((issuer.clone(), *relied_on)));
+        assert!(half.subject.is_some() && half.appeal_until.is_some() && !half.reasons.is_empty());
+        let converted = half.mapping.iter().filter_map(|row| row.converted.as_ref());
+        let total: i64 = converted.map(|converted| converted.credits.hundredths).sum();
+        assert_eq!((half.components.len(), half.mapping.len(), total), (3, 2, 700));
+        let award = example("qualification-recognition", "awarding-skill-level.json");
+        let Body::QualificationRecognition(award) = award.body else { panic!() };
+        assert_eq!(award.source.nqf, Some(("cn-skill".to_owned(), "level-3".to_owned())));
+        assert_eq!((award.role, award.purpose, award.outcome), (Role::Awarding, None, None));
     }
 
     #[test]

@@ -31,6 +31,15 @@ impl Control {
         Ok(Self { http: http(&socket)?, own: Some((node, handle)) })
     }
 
+    /// Connects to the serving node, if one serves.
+    pub(super) async fn of_serving(globals: &Globals) -> Outcome<Option<Self>> {
+        let socket = globals.dir.join("control.sock");
+        if tokio::net::UnixStream::connect(&socket).await.is_err() {
+            return Ok(None);
+        }
+        Ok(Some(Self { http: http(&socket)?, own: None }))
+    }
+
     /// Ends the node that this command opened.
     pub(super) async fn close(self) {
         if let Some((node, handle)) = self.own {

@@ -2,18 +2,25 @@
 //! Data go to stdout, words to stderr.
 
 mod agreement;
+mod amend;
+mod ask;
 mod control;
 mod demo;
+mod doctor;
 mod finding;
 mod fsck;
+mod fsck_url;
 mod init;
 mod output;
 mod peer;
 mod publish;
 mod pull;
+mod record;
 mod serve;
 mod subject;
 mod tally;
+mod verify;
+mod withdraw;
 
 use crate::problem::Outcome;
 use clap::{Args, Parser, Subcommand};
@@ -24,7 +31,7 @@ use std::path::PathBuf;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done; where something is checked: all of it holds
-  1  checked, and it does not hold (a finding in the demo, tallies that differ, damage)
+  1  checked, and it does not hold (a record that is not valid, tallies that differ, damage, a failed check of doctor)
   2  the command line is not understood
   3  what was given is refused; nothing was changed
   4  a node or peer is away, busy or not ready; try again
@@ -88,6 +95,13 @@ enum Command {
     Serve(serve::Serve),
     /// Publish drafts: validated and signed as a whole, then appended to the log
     Publish(publish::Publish),
+    /// Look at records, own ones and those held of peers
+    #[command(subcommand)]
+    Record(record::Record),
+    /// Correct a record of this node: a new one takes its place
+    Amend(amend::Amend),
+    /// Withdraw a record of this node: its chain ends
+    Withdraw(withdraw::Withdraw),
     /// Follow other cities' nodes
     #[command(subcommand)]
     Peer(peer::Peer),
@@ -108,6 +122,10 @@ enum Command {
     Tally(tally::Tally),
     /// Read everything back and verify it
     Fsck(fsck::Fsck),
+    /// Look for what may be wrong with this node: what is seen, what is expected, what to do
+    Doctor(doctor::Doctor),
+    /// Verify a record that somebody hands over: what is established, what is not, as of when
+    Verify(verify::Verify),
     /// A federation of three cities on this machine, from nothing to compared tallies
     Demo(demo::Demo),
 }
@@ -138,6 +156,9 @@ async fn dispatch(globals: &Globals, command: Command) -> Outcome<u8> {
         Command::Init(command) => command.run(globals).await,
         Command::Serve(command) => command.run(globals).await,
         Command::Publish(command) => command.run(globals).await,
+        Command::Record(command) => command.run(globals).await,
+        Command::Amend(command) => command.run(globals).await,
+        Command::Withdraw(command) => command.run(globals).await,
         Command::Peer(command) => command.run(globals).await,
         Command::Agreement(command) => command.run(globals).await,
         Command::Subject(command) => command.run(globals).await,
@@ -146,6 +167,8 @@ async fn dispatch(globals: &Globals, command: Command) -> Outcome<u8> {
         Command::Finding(command) => command.run(globals).await,
         Command::Tally(command) => command.run(globals).await,
         Command::Fsck(command) => command.run(globals).await,
+        Command::Doctor(command) => command.run(globals).await,
+        Command::Verify(command) => command.run(globals).await,
         Command::Demo(command) => command.run(globals).await,
     }
 }

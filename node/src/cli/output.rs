@@ -30,6 +30,15 @@ pub(super) fn words(globals: &Globals, zh: impl Into<String>, en: impl Into<Stri
     }
 }
 
+/// Prints what a person looks at before something is published: beside the data, or, when nothing else comes, as the data.
+pub(super) fn aside(globals: &Globals, alone: bool, text: String) {
+    match (globals.json, alone) {
+        (true, _) => {}
+        (false, true) => data(text),
+        (false, false) => words(globals, text.as_str(), text.as_str()),
+    }
+}
+
 /// Prints JSON to stdout.
 pub(super) fn json(value: &Value) {
     data(value.to_string());

@@ -75,7 +75,7 @@ async fn peer_json(node: &Node, row: &OriginRow) -> Outcome<Value> {
         "fingerprint": Digest(row.fingerprint.0).to_string(),
         "size": node.store.head(row.no).await?.size,
         "records": states,
-        "reachedAt": row.reached_ms.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok()).map(|at| at.to_string()),
+        "reachedAt": row.reached_ms.and_then(|ms| jiff::Timestamp::from_second(ms.div_euclid(1000)).ok()).map(|at| at.to_string()),
         "stopped": row.stopped,
     }))
 }

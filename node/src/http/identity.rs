@@ -5,7 +5,7 @@ use crate::problem::{Code, Outcome, Problem};
 use crate::store::OWN;
 use actix_web::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL};
 use actix_web::{HttpRequest, HttpResponse, web};
-use hefu_schemas::released::released;
+use hefu_schemas::released::{released, released_for_verifying};
 use serde_json::json;
 
 /// Routes at the root of the host: host-level `did:web` and the well-known document.
@@ -45,7 +45,8 @@ async fn hefu(node: web::Data<Node>) -> HttpResponse {
 async fn file(node: web::Data<Node>, request: HttpRequest) -> Outcome<HttpResponse> {
     let prefix = node.origin.as_str().split_once('/').map_or(0, |(_, path)| path.len() + 1);
     let path = request.path().get(prefix..).unwrap_or_default();
-    let file = released().iter().find(|file| path == file.path).ok_or_else(|| Problem::new(Code::NotFound, ""))?;
+    let mut files = released().iter().chain(released_for_verifying());
+    let file = files.find(|file| path == file.path).ok_or_else(|| Problem::new(Code::NotFound, ""))?;
     let kind = if file.path.ends_with(".jsonld") { "application/ld+json" } else { "application/schema+json" };
     Ok(public(file.text, kind))
 }

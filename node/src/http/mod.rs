@@ -4,9 +4,12 @@
 mod agreements;
 mod auth;
 mod control;
+mod doctor;
 mod identity;
+mod inspect;
 mod log;
 mod records;
+pub(crate) mod verify;
 
 use crate::Node;
 use crate::problem::{Code, Outcome, Problem};
@@ -103,7 +106,10 @@ pub fn control(node: &Arc<Node>) -> Outcome<actix_web::dev::Server> {
             .app_data(web::PayloadConfig::new(control::MAX_BODY_LEN))
             .wrap(from_fn(only_problems))
             .configure(control::routes)
+            .configure(verify::routes)
+            .configure(doctor::routes)
             .configure(records::routes)
+            .configure(inspect::routes)
             .default_service(web::route().to(not_found))
     })
     .workers(1)

@@ -170,8 +170,9 @@ fn against_terms(known: &Known, record: &Record, view: &View, origin: &Origin) -
         let en = format!("the time must be midnight in the agreement's time zone ({})", document.terms.time_zone);
         return Err(violation("/validFrom", "agreement/offset", &zh, &en));
     }
-    // A status may have begun before the agreement: every pupil enrolled earlier has one.
-    let too_early = view.valid_from < document.valid_from && !matches!(view.body, Body::StudentStatus { .. });
+    // A status may have begun before the agreement, every pupil enrolled earlier has one; and so may what is withdrawn.
+    let may_have_begun_before = matches!(view.body, Body::StudentStatus { .. } | Body::Withdrawal { .. });
+    let too_early = view.valid_from < document.valid_from && !may_have_begun_before;
     if too_early || view.valid_from > document.valid_to {
         return Ok(vec![violation(
             "/validFrom",

@@ -46,8 +46,13 @@ pub(super) fn state(number: i64, what: &str) -> StoreResult<PayloadState> {
     PayloadState::from_number(number).ok_or_else(|| damaged(what))
 }
 
-/// Kinds as in the comment of table `payload`.
-const KINDS: [(i64, Kind); 3] = [(1, Kind::StudentStatus), (2, Kind::EnrollmentConnection), (3, Kind::Withdrawal)];
+/// Kinds as in the comment of table `payload`, and those that came later.
+const KINDS: [(i64, Kind); 4] = [
+    (1, Kind::StudentStatus),
+    (2, Kind::EnrollmentConnection),
+    (3, Kind::Withdrawal),
+    (4, Kind::QualificationRecognition),
+];
 /// Acts as in the comment of table `agreement_act`.
 const ACTS: [(i64, Act); 6] =
     [(1, Act::Sign), (2, Act::Open), (3, Act::Suspend), (4, Act::Resume), (5, Act::End), (6, Act::Linkage)];
@@ -58,6 +63,7 @@ pub(super) fn of_kind(kind: Kind) -> i64 {
         Kind::StudentStatus => 1,
         Kind::EnrollmentConnection => 2,
         Kind::Withdrawal => 3,
+        Kind::QualificationRecognition => 4,
     }
 }
 

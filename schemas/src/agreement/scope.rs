@@ -23,6 +23,20 @@ fn required_by_schema(kind: Kind) -> &'static [&'static str] {
             "quota",
             "formerRegistration",
         ],
+        Kind::QualificationRecognition => &[
+            "role",
+            "id",
+            "source",
+            "step",
+            "stepOn",
+            "authority",
+            "purpose",
+            "outcome",
+            "conditions",
+            "reasons",
+            "appealUntil",
+            "revocation",
+        ],
         Kind::Withdrawal => &[],
     }
 }
@@ -74,9 +88,9 @@ impl Agreement {
     /// The rows that cover a record; never empty.
     fn covering_rows(&self, kind: Kind, root: Item<'_>, body: Item<'_>) -> Result<Vec<&ScopeRow>, &'static str> {
         let issuer = text(root, "/issuer");
-        // A connection has no stage of its own, but for a quota.
-        let stage = text(body, "/stage").or_else(|| text(body, "/quota/level"));
-        let institution = institution(body);
+        // A connection has no stage of its own, but for a quota; a recognition has that of its target, if any.
+        let stage = text(body, "/stage").or_else(|| text(body, "/quota/level")).or_else(|| text(body, "/target/level"));
+        let institution = institution(kind, body);
         let rows = self.terms.scope.iter().collect();
         let rows = keep(rows, "scope/kind", |row| row.kind == kind)?;
         let rows =
@@ -117,11 +131,14 @@ fn text(item: Item<'_>, pointer: &str) -> Option<String> {
     item.pointer(pointer)?.as_str().map(std::borrow::Cow::into_owned)
 }
 
-/// Scheme and code of the institution that the record is about: of its own side in a connection.
-fn institution(body: Item<'_>) -> Option<(String, String)> {
-    let side = match text(body, "/role") {
-        Some(role) => body.member(&role)?,
-        None => body,
+/// Scheme and code of the institution that the record is about: of its own side in a connection, of the awarding body
+/// in a recognition.
+fn institution(kind: Kind, body: Item<'_>) -> Option<(String, String)> {
+    let institution = match kind {
+        Kind::StudentStatus => body.member("institution")?,
+        Kind::EnrollmentConnection => body.member(&text(body, "/role")?)?.member("institution")?,
+        Kind::QualificationRecognition => body.pointer("/source/awardingBody")?,
+        Kind::Withdrawal => return None,
     };
-    Some((text(side, "/institution/scheme")?, text(side, "/institution/code")?))
+    Some((text(institution, "/scheme")?, text(institution, "/code")?))
 }

@@ -4,7 +4,7 @@ use crate::identifier::is_uscc;
 use crate::scan::{Item, Scanned};
 use crate::text::Text;
 use crate::violation::Violation;
-use crate::{enrollment_connection, student_status};
+use crate::{enrollment_connection, qualification_recognition, student_status};
 use jiff::civil::Date;
 use std::borrow::Cow;
 
@@ -24,6 +24,11 @@ impl<'a> Checker<'a> {
     /// Begins with a part of a document and the pointer to it.
     pub(crate) fn new(part: Item<'a>, prefix: &'static str) -> Self {
         Self { part, prefix, found: Vec::new() }
+    }
+
+    /// How many violations were found until now.
+    pub(crate) fn found_so_far(&self) -> usize {
+        self.found.len()
     }
 
     /// What was found.
@@ -114,6 +119,7 @@ pub(super) fn check(document: &Scanned<'_>) -> Vec<Violation> {
     found.extend(match view.kind {
         Kind::StudentStatus => student_status::check(&view),
         Kind::EnrollmentConnection => enrollment_connection::check(&view),
+        Kind::QualificationRecognition => qualification_recognition::check(&view),
         Kind::Withdrawal => check_withdrawal(&view),
     });
     found

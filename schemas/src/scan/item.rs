@@ -120,7 +120,7 @@ impl<'a> Item<'a> {
     }
 
     /// The items of an array; empty for anything else.
-    pub fn items(&self) -> impl Iterator<Item = Item<'a>> + 'a {
+    pub fn items(&self) -> impl Iterator<Item = Item<'a>> + use<'a> {
         self.children(Kind::Array)
     }
 

@@ -31,7 +31,8 @@ pub(super) fn not_a_case(case: &Case<'_>, report: &mut Report<'_>) {
     }
     for record in case.records().filter(|record| record.withdrawn_from.is_none()) {
         let fact = record.fact;
-        if !primary(case, fact) || fact.view.is_moved() || !is_of_this_version(report.context, fact) {
+        let is_status = matches!(fact.view.body, Body::StudentStatus { .. });
+        if !is_status || !primary(case, fact) || fact.view.is_moved() || !is_of_this_version(report.context, fact) {
             continue;
         }
         let (party, day) = (say::party(report.context, &fact.origin), fact.view.valid_from);

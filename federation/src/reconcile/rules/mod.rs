@@ -62,12 +62,13 @@ pub(super) fn evaluate_agreement(context: &Context<'_>) -> (Vec<Finding>, Option
     report.close()
 }
 
-/// Whether a key is the one under which what concerns a record alone is asked, so that it is reported once: a status under its
-/// own subject, a half under its connection.
+/// Whether a key is the one under which what concerns a record alone is asked, so that it is reported once: a status or a
+/// recognition under its own subject, a half under its connection.
 fn primary(case: &Case<'_>, fact: &Fact) -> bool {
     match (&fact.view.body, case.key.key_type()) {
         (Body::StudentStatus { subject, .. }, KeyType::Subject) => subject == case.key.value(),
         (Body::EnrollmentConnection { .. }, KeyType::Connection) => true,
+        (Body::QualificationRecognition(body), KeyType::Subject) => body.subject.as_deref() == Some(case.key.value()),
         _ => false,
     }
 }

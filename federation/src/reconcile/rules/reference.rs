@@ -28,13 +28,14 @@ pub(super) fn missing(case: &Case<'_>, report: &mut Report<'_>) {
     let connections: BTreeSet<&str> = case.records().filter_map(|record| half_of(record.fact)).collect();
     for record in case.records().filter(|record| record.withdrawn_from.is_none()) {
         let fact = record.fact;
-        if !primary(case, fact) || fact.view.is_moved() {
+        if !primary(case, fact) {
             continue;
         }
-        if record.follows_missing {
+        if record.follows_missing && !fact.view.cites_what_it_follows() {
             report_missing(report, fact, "follows", "follows");
         }
         if let Body::StudentStatus { connection: Some(connection), .. } = &fact.view.body
+            && !fact.view.is_moved()
             && !connections.contains(connection.as_str())
         {
             report_missing(report, fact, "connection", "connection");
@@ -122,6 +123,15 @@ fn fate(case: &Case<'_>) -> Option<Text> {
     if let Some(by) = cited.withdrawn_by {
         let day = by.view.valid_from;
         return Some(Text::new(format!("自{day}起已撤回"), format!("is withdrawn from {day}")));
+    }
+    let last = cited.corrected_by.unwrap_or(cited.fact);
+    let revokes = |record: &&Record<'_>| {
+        let follows = case.before(record).is_some_and(|before| before.fact == last);
+        follows && record.withdrawn_from.is_none() && record.fact.view.revokes()
+    };
+    if let Some(by) = case.records().find(revokes) {
+        let day = by.fact.view.valid_from;
+        return Some(Text::new(format!("自{day}起已撤销"), format!("is revoked from {day}")));
     }
     cited.corrected_by.map(|_| Text::new("已被更正", "has been corrected"))
 }
@@ -263,6 +273,41 @@ mod tests {
         // It closes by the relying city's own correction.
         world.add(KUNMING, enters(day(1, 10)).corrects(relying));
         assert_eq!(of(&world, CHENGDU, target, day(6, 1)), NOTHING);
+    }
+
+    /// An award of the examples at a step.
+    fn award(step: hefu_schemas::qualification_recognition::Step, on: Date) -> Entry {
+        let text = include_str!("../../../../schemas/json/qualification-recognition/valid/awarding-skill-level.json");
+        let limit = hefu_schemas::gate::MAX_RECORD_LEN;
+        let bytes = hefu_schemas::canonical::canonicalize(text.as_bytes(), limit).unwrap();
+        let view = crate::reconcile::view::View::read(&hefu_schemas::scan::scan(bytes, limit).unwrap()).unwrap();
+        let Body::QualificationRecognition(mut body) = view.body else { panic!() };
+        (body.step, body.step_on) = (step, on);
+        let mut entry = enters(on);
+        entry.body = Body::QualificationRecognition(body);
+        entry
+    }
+
+    #[test]
+    fn g7_a_revoked_award() {
+        use hefu_schemas::qualification_recognition::Step as Taken;
+        let mut world = world();
+        let issued = world.add(CHENGDU, award(Taken::Issued, day(1, 9)));
+        world.add(KUNMING, enters(day(1, 10)).relies_on(CHENGDU, issued));
+        let about = [format!("G7 critical basis/{issued}")];
+        assert_eq!(of(&world, CHENGDU, issued, day(6, 1)), NOTHING);
+        let revoked = world.add(CHENGDU, award(Taken::Revoked, day(1, 20)).follows(issued));
+        assert_eq!(of(&world, CHENGDU, issued, day(6, 1)), about);
+        let text = world.reconcile(&Key::record(&did(CHENGDU), issued), day(6, 1)).findings[0].text.en.clone();
+        assert!(text.contains("is revoked from 2026-01-20"), "{text}");
+        // The revocation is withdrawn: the award stands again.
+        world.add(CHENGDU, withdraws(revoked, day(1, 21)));
+        assert_eq!(of(&world, CHENGDU, issued, day(6, 1)), NOTHING);
+        // Of a corrected award the revocation follows the correction.
+        let corrected = world.add(CHENGDU, award(Taken::Issued, day(1, 22)).corrects(issued));
+        world.add(CHENGDU, award(Taken::Revoked, day(1, 23)).follows(corrected));
+        let text = world.reconcile(&Key::record(&did(CHENGDU), issued), day(6, 1)).findings[0].text.en.clone();
+        assert!(text.contains("is revoked from 2026-01-23"), "{text}");
     }
 
     #[test]

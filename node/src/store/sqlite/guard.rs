@@ -67,4 +67,11 @@ impl GuardStore for Sqlite {
         }
         Ok(lines)
     }
+
+    async fn quick_check(&self) -> StoreResult<Vec<String>> {
+        let mut conn = self.reader().await?;
+        let mut lines: Vec<String> = sqlx::query_scalar("PRAGMA quick_check(20)").fetch_all(&mut *conn).await?;
+        lines.retain(|line| line != "ok");
+        Ok(lines)
+    }
 }

@@ -15,6 +15,7 @@ mod payload;
 #[cfg(test)]
 mod plans;
 mod reconcile;
+mod records;
 mod row;
 mod states;
 mod write;
@@ -159,14 +160,16 @@ fn pool(connections: u32) -> SqlitePoolOptions {
         .test_before_acquire(false)
 }
 
-/// The migrations, built into the program.
+/// The migrations, built into the program: version, name, statements.
+const MIGRATIONS: [(i64, &str, &str); 3] = [
+    (1, "store", include_str!("../../../migrations/sqlite/0001_store.sql")),
+    (2, "references", include_str!("../../../migrations/sqlite/0002_references.sql")),
+    (4, "corrections", include_str!("../../../migrations/sqlite/0004_corrections.sql")),
+];
+
 fn migrator() -> Migrator {
-    let files = [
-        (1, "store", include_str!("../../../migrations/sqlite/0001_store.sql")),
-        (2, "references", include_str!("../../../migrations/sqlite/0002_references.sql")),
-    ];
-    let migration = |(number, name, text): (i64, &'static str, &'static str)| {
-        Migration::new(number, name.into(), MigrationType::Simple, text.into_sql_str(), false)
+    let migration = |(version, name, text): (i64, &'static str, &'static str)| {
+        Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)
     };
-    Migrator::with_migrations(files.map(migration).into())
+    Migrator::with_migrations(MIGRATIONS.map(migration).to_vec())
 }

@@ -1,7 +1,7 @@
 //! Checks that statements on large tables go through an index.
 
 use super::bulk::Bulk;
-use super::{Sqlite, cited, evaluate, facts, payload, reconcile, write};
+use super::{Sqlite, cited, evaluate, facts, payload, reconcile, records, write};
 use crate::store::sql;
 use sqlx::{AssertSqlSafe, Row};
 
@@ -26,6 +26,8 @@ fn statements() -> Vec<String> {
         sql::PURGE_NONCES,
         sql::TALLIES,
         reconcile::BUCKET_KEYS,
+        records::LISTING,
+        records::CORRECTIONS_OF,
         evaluate::CLEAR,
         sql::ANY_CITED,
     ];

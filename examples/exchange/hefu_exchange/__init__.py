@@ -1,0 +1,1 @@
+"""Converts exchange documents of other systems (Erasmus Without Paper, ELMO) into drafts of Hefu records."""

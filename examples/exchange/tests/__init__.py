@@ -1,0 +1,1 @@
+"""Tests of the converter: everything in them is made up."""

@@ -1,0 +1,43 @@
+//! Fuzz targets: one for each parser of bytes from wire, disk or person. `HEFU_FUZZ` names the target.
+//!
+//! A target does more than not to panic: what a parser accepts must be written back byte for byte, and two readers of
+//! the same bytes must agree. A difference is a crash.
+#![no_main]
+
+mod documents;
+mod formats;
+mod wire;
+
+use libfuzzer_sys::fuzz_target;
+use std::sync::LazyLock;
+
+/// The targets by name.
+const TARGETS: &[(&str, fn(&[u8]))] = &[
+    ("gate", documents::gate),
+    ("tape", documents::tape),
+    ("writer", documents::writer),
+    ("draft", documents::draft),
+    ("agreement", documents::agreement),
+    ("identifier", documents::identifier),
+    ("note", formats::note),
+    ("checkpoint", formats::checkpoint),
+    ("tile-path", formats::tile_path),
+    ("entry-bundle", formats::entry_bundle),
+    ("entry", formats::entry),
+    ("key", formats::key),
+    ("page", wire::page),
+    ("page-line", wire::page_line),
+    ("signature-input", wire::signature_input),
+    ("proof", wire::proof),
+    ("linkage", wire::linkage),
+    ("statement", wire::statement),
+];
+
+static TARGET: LazyLock<fn(&[u8])> = LazyLock::new(|| {
+    let name = std::env::var("HEFU_FUZZ").unwrap_or_default();
+    let found = TARGETS.iter().find(|(known, _)| *known == name);
+    let names: Vec<&str> = TARGETS.iter().map(|(name, _)| *name).collect();
+    found.unwrap_or_else(|| panic!("HEFU_FUZZ names one of {}", names.join(" "))).1
+});
+
+fuzz_target!(|data: &[u8]| TARGET(data));

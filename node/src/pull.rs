@@ -3,6 +3,7 @@
 //! next round goes on where this one ended.
 
 mod judge;
+mod observe;
 
 pub(crate) use judge::keys_at;
 
@@ -29,6 +30,7 @@ use hefu_federation::tile::{MAX_BUNDLE_LEN, TILE_WIDTH, TileMap, TilePath, decod
 use hefu_federation::tree::{consistency_subtrees, prove_consistency, root_at, root_subtrees, verify_consistency};
 use hefu_federation::trust::KeyRing;
 use hefu_schemas::id::Digest;
+use observe::Wrong;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::sync::Arc;
@@ -40,6 +42,9 @@ const BUNDLES_PER_STEP: u64 = 4;
 const MAX_TILE_LEN: usize = 256 * 32;
 /// Entries searched for a label at a time.
 const LABEL_STEP: u64 = 16 * TILE_WIDTH;
+
+/// Member of a problem that names what the peer does not serve.
+const MISSING: &str = "missing";
 
 /// What a round brought.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -83,7 +88,14 @@ pub async fn pull(node: &Arc<Node>, peer: &OriginRow) -> Outcome<Report> {
     }
     let client = node.client(&peer.origin, peer.ca_pem.as_deref())?;
     let mut round = Round::begin(node, peer.clone(), client).await?;
-    round.log().await?;
+    if let Err(problem) = round.log().await {
+        // A gap is what is not shown at all: bytes that do not verify may be damaged on their way.
+        if problem.extra.contains_key(MISSING) && round.state.checkpoint.is_some() {
+            observe::note(node, peer, Wrong::Gap(round.head.range.size())).await?;
+        }
+        return Err(problem);
+    }
+    node.store.settle(peer.no).await?;
     // Agreements come between log and records: their acts are entries, their records are wanted by their labels.
     exchange::agreements(node, &round.peer, &round.ring, &round.client).await?;
     round.label().await?;
@@ -166,6 +178,8 @@ impl<'a> Round<'a> {
             folder::replace(&evidence.join(format!("{name}.shown")), &self.note)
         };
         write().map_err(|error| Problem::new(Code::Unavailable, format!("evidence: {error}")))?;
+        // The finding first: were we to stop in between, the next round comes here again.
+        observe::note(self.node, &self.peer, Wrong::Split(checkpoint.size)).await?;
         self.node.store.set_stopped(self.peer.no, Some(&why)).await?;
         Ok(Problem::new(
             Code::SplitView,
@@ -310,7 +324,8 @@ impl<'a> Round<'a> {
     }
 
     async fn required(&self, path: &str, limit: usize) -> Outcome<bytes::Bytes> {
-        self.client.fetch(path, limit).await?.ok_or_else(|| self.misbehaved(format!("{path} is missing")))
+        let missing = || self.misbehaved(format!("{path} is missing")).with(MISSING, path.into());
+        self.client.fetch(path, limit).await?.ok_or_else(missing)
     }
 
     async fn required_owned(&self, path: String, limit: usize) -> Outcome<bytes::Bytes> {

@@ -17,7 +17,7 @@ use hefu_federation::reconcile::key::{Key, keys_of};
 use hefu_federation::reconcile::view::View;
 use hefu_federation::trust::KeyRing;
 use hefu_schemas::gate::MAX_RECORD_LEN;
-use hefu_schemas::id::{Did, RecordId};
+use hefu_schemas::id::{Did, Origin, RecordId};
 use hefu_schemas::scan::scan;
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -218,12 +218,12 @@ fn judge_rows(
         lines.par_iter().with_min_len(JOB_LEN / 4).map(one).collect()
     });
     let entries: HashMap<u64, &Wanted> = wanted.iter().map(|wanted| (wanted.index, wanted)).collect();
-    let row = |judged: &Judged| entries.get(&judged.index).map(|wanted| stored(known, wanted, judged));
+    let row = |judged: &Judged| entries.get(&judged.index).map(|wanted| stored(ring.origin(), known, wanted, judged));
     Ok(judged.rows().par_iter().with_min_len(JOB_LEN / 4).filter_map(row).collect())
 }
 
 /// A judged row as it is stored, with the keys of its record.
-fn stored(known: &Known, wanted: &Wanted, judged: &Judged) -> (PayloadRow, Vec<Key>) {
+fn stored(origin: &Origin, known: &Known, wanted: &Wanted, judged: &Judged) -> (PayloadRow, Vec<Key>) {
     let of = match &wanted.entry.body {
         hefu_federation::entry::Body::Amend { of, .. } | hefu_federation::entry::Body::Withdraw { of, .. } => Some(*of),
         _ => None,
@@ -233,6 +233,8 @@ fn stored(known: &Known, wanted: &Wanted, judged: &Judged) -> (PayloadRow, Vec<K
             .ok()
             .and_then(|document| View::read(&document))
             .map(|view| keys_of(&view)),
+        // What is not good is reconciled too: as an entry.
+        (_, PayloadState::Invalid | PayloadState::Quarantined) => Some(vec![Key::entry(origin, judged.index)]),
         _ => None,
     };
     let payload = judged.payload.as_ref().map(|(salt, record)| {

@@ -33,6 +33,8 @@ pub const OWN: OriginNo = OriginNo(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AgreementNo(pub i64);
 impl AgreementNo {
+    /// No agreement: of observations.
+    pub const NONE: Self = Self(0);
     /// Number of the built-in agreement `public`, on every node.
     pub const PUBLIC: Self = Self(1);
     /// Number of the built-in agreement `holder`, on every node.
@@ -274,7 +276,7 @@ pub trait PayloadStore: Send + Sync {
     /// (a row whose id stands at another index of this origin is stored as invalid, reason `id-new`, without keys); dirty keys are queued,
     /// and with them the `record` keys of cited records that the rows are, correct or withdraw.
     /// Returns the indexes turned down that way, ascending. Only held, pending, restricted and quarantined rows take their id; only keys
-    /// of held rows are queued. Idempotent.
+    /// of held rows are queued, and the `entry` keys of invalid and quarantined ones. Idempotent.
     async fn absorb(&self, origin: OriginNo, rows: &[(PayloadRow, Vec<Key>)]) -> StoreResult<Vec<u64>>;
     /// Rows of one agreement in [from, until) in index order, at most `limit`, payloads included.
     async fn rows(
@@ -392,7 +394,8 @@ pub trait ReconcileStore: Send + Sync {
     async fn dirty(&self, agreement: AgreementNo, limit: usize) -> StoreResult<Vec<DirtyRow>>;
     /// Number of queued rows.
     async fn dirty_count(&self) -> StoreResult<u64>;
-    /// Held rows filed under these keys (stored facts and `dirty` ones given), payloads included: (position in `keys`, origin, row).
+    /// Held rows filed under these keys (stored facts and `dirty` ones given), payloads included, and under `entry` keys the invalid
+    /// and quarantined ones too: (position in `keys`, origin, row).
     async fn facts(
         &self,
         agreement: AgreementNo,
@@ -434,7 +437,12 @@ pub trait ReconcileStore: Send + Sync {
     async fn store_buckets(&self, agreement: AgreementNo, rows: &[BucketRow]) -> StoreResult<()>;
     /// All computed buckets.
     async fn buckets(&self, agreement: AgreementNo) -> StoreResult<Vec<BucketRow>>;
-    /// Open findings, gravest first, with their keys; `rule` filters.
+    /// Notes what this node alone has seen of an origin (rule G2); noting it again changes nothing.
+    async fn observe(&self, origin: OriginNo, finding: &Finding, now_ms: i64) -> StoreResult<()>;
+    /// Takes away what was noted of an origin: it is settled.
+    async fn settle(&self, origin: OriginNo) -> StoreResult<()>;
+    /// Open findings, gravest first, with their keys; `rule` filters. What was observed of an origin comes first and, being of no
+    /// agreement ([`AgreementNo::NONE`]), only where no agreement is asked for.
     async fn findings(
         &self,
         agreement: Option<AgreementNo>,

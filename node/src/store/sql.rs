@@ -123,6 +123,14 @@ pub(super) const FINDINGS_WITH_ID: &str =
 /// Number of findings.
 pub(super) const FINDING_COUNTS: &str = "SELECT agreement, rule, severity, COUNT(*) FROM finding \
      GROUP BY agreement, rule, severity ORDER BY agreement, severity DESC, rule";
+/// Notes an observation; the first stays.
+pub(super) const OBSERVE: &str = "INSERT INTO observation (id, origin, rule, severity, opened_ms, json) \
+     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING";
+/// Takes the observations of an origin away.
+pub(super) const SETTLE: &str = "DELETE FROM observation WHERE origin = $1";
+/// Observations, gravest first: a few at most.
+pub(super) const OBSERVATIONS: &str =
+    "SELECT json FROM observation WHERE $1 IS NULL OR rule = $1 ORDER BY severity DESC, rule, id";
 /// Stores a tally statement.
 pub(super) const ADD_TALLY: &str = "INSERT INTO tally (agreement, as_of, party, statement, received_ms) \
      VALUES ($1, $2, $3, $4, $5) ON CONFLICT (agreement, as_of, party) \

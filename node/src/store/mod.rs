@@ -205,6 +205,11 @@ pub trait LogStore: Send + Sync {
     async fn tile(&self, origin: OriginNo, level: u8, index: u64) -> StoreResult<Option<Vec<u8>>>;
     /// A stored bundle with its width.
     async fn bundle(&self, origin: OriginNo, index: u64) -> StoreResult<Option<(u16, Vec<u8>)>>;
+    /// Notes entries of a log that say something of its keys or are not understood: (index, leaf data). Noting them again
+    /// replaces them.
+    async fn note_signed(&self, origin: OriginNo, entries: &[(u64, Vec<u8>)]) -> StoreResult<()>;
+    /// Those of them that the log holds, by index.
+    async fn signed(&self, origin: OriginNo) -> StoreResult<Vec<(u64, Vec<u8>)>>;
     /// Acts on agreements in all logs, by origin and index.
     async fn acts(&self) -> StoreResult<Vec<ActRow>>;
 }
@@ -394,6 +399,8 @@ pub trait ReconcileStore: Send + Sync {
     async fn store_buckets(&self, agreement: AgreementNo, rows: &[BucketRow]) -> StoreResult<()>;
     /// All computed buckets.
     async fn buckets(&self, agreement: AgreementNo) -> StoreResult<Vec<BucketRow>>;
+    /// Queues keys to be evaluated, with the entry of an origin to be filed under each.
+    async fn queue(&self, agreement: AgreementNo, origin: OriginNo, keys: &[(u64, Key)]) -> StoreResult<()>;
     /// Notes what this node alone has seen of an origin (rule G2); noting it again changes nothing.
     async fn observe(&self, origin: OriginNo, finding: &Finding, now_ms: i64) -> StoreResult<()>;
     /// Takes away what was noted of an origin: it is settled.

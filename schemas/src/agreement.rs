@@ -164,6 +164,17 @@ mod tests {
     }
 
     #[test]
+    fn rows_of_the_credit_table_are_found_by_their_key() {
+        let text = include_str!("../json/agreement/valid/programmes-and-credits.json");
+        let terms = agreement(text, |_| {}).terms;
+        let row = terms.credit_row("cn-16-to-18").unwrap();
+        assert_eq!((row.from.as_str(), row.to.as_str()), ("cn-hours-16", "cn-hours-18"));
+        assert_eq!((row.convert(300), row.cap_per_year, row.valid_years), (Some(267), Some(6000), Some(6)));
+        assert_eq!(terms.credit_row("cn-18-to-16"), None);
+        assert!(agreement(THREE, |_| {}).terms.credit_table.is_empty());
+    }
+
+    #[test]
     fn the_view_has_what_the_document_says() {
         let bytes = canonical::canonicalize(THREE.as_bytes(), gate::MAX_AGREEMENT_LEN).unwrap();
         let three = Agreement::read(&bytes).unwrap();
@@ -292,6 +303,32 @@ mod tests {
             }
         };
         assert_eq!(in_scope(REQUESTED, |_| {}, no_connections), Err("scope/kind".to_owned()));
+    }
+
+    #[test]
+    fn a_recognition_is_of_its_awarding_body_and_its_target() {
+        const CREDITS: &str = include_str!("../json/agreement/valid/programmes-and-credits.json");
+        const DECIDED: &str = include_str!("../json/qualification-recognition/valid/recognising-credits.json");
+        let in_scope = |terms: fn(&mut Value)| {
+            let document =
+                scan(canonical::canonicalize(DECIDED.as_bytes(), gate::MAX_RECORD_LEN).unwrap(), gate::MAX_RECORD_LEN);
+            agreement(CREDITS, |agreement| terms(&mut agreement["terms"]))
+                .in_scope(Kind::QualificationRecognition, &document.unwrap())
+        };
+        assert_eq!(in_scope(|_| {}), Ok(()));
+        let other = |terms: &mut Value| {
+            terms["scope"][2]["institutions"] = json!([{ "scheme": "cn-hei", "code": "10999", "name": { "en": "X" } }]);
+        };
+        let institutions = |terms: &mut Value| {
+            terms["scope"][2]["institutions"] = terms["programmes"][0]["institutions"].clone();
+        };
+        assert_eq!(in_scope(institutions), Ok(()));
+        assert_eq!(in_scope(other), Err("scope/institution".to_owned()));
+        assert_eq!(in_scope(|terms| terms["scope"][2]["stages"] = json!(["master"])), Err("scope/stage".to_owned()));
+        let mapping = |terms: &mut Value| {
+            terms["fields"]["qualification-recognition"]["allowed"] = json!(["components", "target"]);
+        };
+        assert_eq!(in_scope(mapping), Err("fields/allowed/mapping".to_owned()));
     }
 
     #[test]

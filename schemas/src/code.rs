@@ -1,4 +1,12 @@
 //! Code lists: the macro that defines codes once, and how a code reads in Chinese and English.
+//!
+//! Lists that others keep (areas, fields of education, skill levels) are not enums of the schemas, which state the form of
+//! such a code alone: a list gets a new edition without a new schema, and a node with an older edition must not refuse
+//! what its issuer may say. A code that is not listed has no name here, and [`unlisted`] finds it for a warning (G5).
+mod unlisted;
+
+pub use unlisted::{Unlisted, unlisted};
+
 use crate::text::Text;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -44,17 +52,45 @@ struct Row {
     en: String,
 }
 
+/// Where a list comes from.
+#[cfg(test)]
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Source {
+    title: String,
+    year: u16,
+    copy: Copy,
+}
+
+/// How it was copied.
+#[cfg(test)]
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Copy {
+    /// This project's own words.
+    Own,
+    /// From a copy that is not the publisher's.
+    Secondary,
+}
+
 /// One file of code lists.
 #[derive(Debug, Deserialize)]
 struct File {
+    /// For people.
+    #[cfg(test)]
+    source: Vec<Source>,
     lists: BTreeMap<String, Vec<Row>>,
 }
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 8] = [
     include_str!("../json/codes/student-status.json"),
     include_str!("../json/codes/enrollment-connection.json"),
     include_str!("../json/codes/qualification-recognition.json"),
     include_str!("../json/codes/common.json"),
+    include_str!("../json/codes/isced-2011.json"),
+    include_str!("../json/codes/isced-f-2013.json"),
+    include_str!("../json/codes/gb-t-2260.json"),
+    include_str!("../json/codes/levels-and-credits.json"),
 ];
 
 static NAMES: LazyLock<BTreeMap<String, Vec<Row>>> = LazyLock::new(|| {
@@ -63,7 +99,8 @@ static NAMES: LazyLock<BTreeMap<String, Vec<Row>>> = LazyLock::new(|| {
 });
 
 /// The names of a code of the schemas for people (`status/enrolled`, `step/bureau-accepted`, `stage/primary`,
-/// `event/…`, `kind/student-status`, …); `None` for a code that is not listed.
+/// `event/…`, `kind/student-status`, …) and of the lists that others keep (`isced`, `isced-f`, `isced-f-narrow`, `isced-f-broad`,
+/// `gb-t-2260`, `vocational-level`, `credit-scheme`); `None` for a code that is not listed.
 pub fn name(list: &str, code: &str) -> Option<Text> {
     let row = NAMES.get(list)?.iter().find(|row| row.code == code)?;
     Some(Text::new(row.zh.as_str(), row.en.as_str()))
@@ -139,6 +176,66 @@ mod tests {
         let mut reasons: Vec<_> = codes_of("correction").collect();
         reasons.push("not-ours");
         assert_eq!(codes_of("withdrawal-reason").collect::<Vec<_>>(), reasons);
+    }
+
+    #[test]
+    fn every_list_has_its_source_with_a_year() {
+        let mut lists = std::collections::BTreeSet::new();
+        for text in FILES {
+            let file: File = serde_json::from_str(text).unwrap();
+            let dated = |source: &Source| !source.title.is_empty() && (1990..2100).contains(&source.year);
+            assert!(!file.source.is_empty() && file.source.iter().all(dated));
+            assert!(file.source.iter().all(|source| matches!(source.copy, Copy::Own | Copy::Secondary)));
+            for (name, rows) in file.lists {
+                let codes: std::collections::BTreeSet<_> = rows.iter().map(|row| &row.code).collect();
+                assert!(!rows.is_empty() && codes.len() == rows.len(), "{name} has a code twice");
+                assert!(lists.insert(name.clone()), "{name} stands twice");
+            }
+        }
+    }
+
+    #[test]
+    fn levels_and_fields_of_isced() {
+        assert_eq!(codes_of("isced").collect::<Vec<_>>(), ["0", "1", "2", "3", "4", "5", "6", "7", "8"]);
+        let (broad, narrow, detailed) = ("isced-f-broad", "isced-f-narrow", "isced-f");
+        for (list, length, above) in [(broad, 2, None), (narrow, 3, Some(broad)), (detailed, 4, Some(narrow))] {
+            let codes: Vec<_> = codes_of(list).collect();
+            assert!(codes.is_sorted() && codes.iter().all(|code| code.bytes().all(|b| b.is_ascii_digit())), "{list}");
+            for code in codes {
+                assert_eq!(code.len(), length, "{list} {code}");
+                let parent = above.is_none_or(|above| name(above, &code[..length - 1]).is_some());
+                assert!(parent, "{list} {code} has none above it");
+            }
+        }
+        for code in codes_of(narrow) {
+            assert!(codes_of(detailed).any(|field| field.starts_with(code)), "{code} has no field");
+        }
+        assert_eq!(name("isced-f", "0611"), Some(Text::new("计算机使用", "Computer use")));
+        assert_eq!((codes_of(broad).count(), codes_of(narrow).count()), (12, 58));
+    }
+
+    #[test]
+    fn areas_of_the_provincial_and_prefectural_level() {
+        let codes: Vec<_> = codes_of("gb-t-2260").collect();
+        assert!(codes.is_sorted());
+        let provinces: Vec<_> = codes.iter().filter(|code| code.ends_with("0000")).collect();
+        assert_eq!((provinces.len(), codes.len()), (34, 34 + 333));
+        for code in &codes {
+            assert!(code.len() == 6 && code.bytes().all(|b| b.is_ascii_digit()) && code.ends_with("00"), "{code}");
+            assert!(codes.contains(&format!("{}0000", &code[..2]).as_str()), "{code} lies in no province");
+        }
+        assert_eq!(name("gb-t-2260", "530100"), Some(Text::new("昆明市", "Kunming")));
+        assert_eq!(name("gb-t-2260", "341500"), Some(Text::new("六安市", "Lu'an")));
+    }
+
+    #[test]
+    fn skill_levels_are_codes_of_a_framework() {
+        let levels: Vec<_> = codes_of("vocational-level").collect();
+        assert_eq!(levels.len(), 8);
+        assert_eq!(name("vocational-level", levels[7]), Some(Text::new("首席技师", "chief technician")));
+        let fits = |code: &str| code.len() <= 16 && code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        assert!(levels.into_iter().all(fits), "as the schema's `localCode`");
+        assert!(codes_of("credit-scheme").any(|scheme| scheme == "ects"));
     }
 
     #[test]

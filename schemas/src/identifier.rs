@@ -231,6 +231,73 @@ mod tests {
         assert!(Identifier::normalise("local:530100", &"1".repeat(MAX_IDENTIFIER_LEN + 1)).is_err());
     }
 
+    fn vectors() -> serde_json::Value {
+        serde_json::from_str(include_str!("../../federation/vectors/identifiers.json")).unwrap()
+    }
+
+    fn given(row: &serde_json::Value) -> (&str, &str) {
+        (row["scheme"].as_str().unwrap(), row["id"].as_str().unwrap())
+    }
+
+    #[test]
+    fn each_scheme_accepts_and_refuses_as_in_our_vectors() {
+        let vectors = &vectors()["normalisation"];
+        let (mut accepted, mut refused) = (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
+        let family = |scheme: &str| scheme.split(':').next().unwrap_or_default().to_owned();
+        for row in vectors["accept"].as_array().unwrap() {
+            let (scheme, id) = given(row);
+            let identifier = Identifier::normalise(scheme, id).unwrap_or_else(|_| panic!("{row}"));
+            assert_eq!(identifier.scheme(), row["normalisedScheme"], "{row}");
+            assert_eq!(identifier.expose(), row["normalisedId"], "{row}");
+            let again = Identifier::normalise(identifier.scheme(), identifier.expose());
+            assert_eq!(again, Ok(identifier), "normalising again changes nothing: {row}");
+            accepted.insert(family(scheme));
+        }
+        for row in vectors["mustReject"].as_array().unwrap() {
+            let (scheme, id) = given(row);
+            assert!(Identifier::normalise(scheme, id).is_err(), "{row}");
+            refused.insert(family(scheme));
+        }
+        assert_eq!(accepted.len(), 6, "{accepted:?}");
+        assert!(refused.is_superset(&accepted), "{refused:?}");
+    }
+
+    #[test]
+    fn one_person_is_one_and_two_are_two_as_in_our_vectors() {
+        let vectors = &vectors()["normalisation"];
+        let normal = |group: &serde_json::Value| {
+            let one = |row| {
+                let (scheme, id) = given(row);
+                let identifier = Identifier::normalise(scheme, id).unwrap_or_else(|_| panic!("{row}"));
+                (identifier.scheme().to_owned(), identifier.expose().to_owned())
+            };
+            group.as_array().unwrap().iter().map(one).collect::<Vec<_>>()
+        };
+        for group in vectors["same"].as_array().unwrap() {
+            let normal = normal(group);
+            assert!(normal.len() > 1 && normal.iter().all(|one| *one == normal[0]), "{group}");
+        }
+        for group in vectors["different"].as_array().unwrap() {
+            let normal = normal(group);
+            let distinct: std::collections::BTreeSet<_> = normal.iter().collect();
+            assert!(normal.len() > 1 && distinct.len() == normal.len(), "{group}");
+        }
+        for row in vectors["names"].as_array().unwrap() {
+            assert_eq!(normalise_name(row["name"].as_str().unwrap()), row["normalisedName"], "{row}");
+        }
+    }
+
+    #[test]
+    fn unified_social_credit_codes_as_in_our_vectors() {
+        let vectors = &vectors()["unifiedSocialCreditCodes"];
+        for code in vectors["accept"].as_array().unwrap() {
+            assert!(is_uscc(code.as_str().unwrap()), "{code}");
+        }
+        for row in vectors["mustReject"].as_array().unwrap() {
+            assert!(!is_uscc(row["code"].as_str().unwrap()), "{row}");
+        }
+    }
+
     #[test]
     fn debug_hides_the_identifier() {
         let identifier = Identifier::normalise("cn-resident-id", RESIDENT).unwrap();

@@ -1,4 +1,7 @@
 //! The released schema and context files, built into the program.
+#[cfg(test)]
+mod coverage;
+
 use crate::id::Digest;
 use crate::validate::SchemaName;
 
@@ -75,7 +78,7 @@ mod tests {
     use serde_json::Value;
     use std::path::{Path, PathBuf};
 
-    const NAMES: [SchemaName; 5] = [
+    pub(super) const NAMES: [SchemaName; 5] = [
         SchemaName::StudentStatus,
         SchemaName::EnrollmentConnection,
         SchemaName::QualificationRecognition,
@@ -84,7 +87,7 @@ mod tests {
     ];
 
     /// The files of a folder beside a schema, by name.
-    fn examples(name: SchemaName, folder: &str) -> Vec<(PathBuf, Value)> {
+    pub(super) fn examples(name: SchemaName, folder: &str) -> Vec<(PathBuf, Value)> {
         let path = released_schema(name).path.trim_start_matches("/schemas/").trim_end_matches("v1.schema.json");
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("json").join(path).join(folder);
         let read = |path: PathBuf| {
@@ -97,7 +100,7 @@ mod tests {
         files
     }
 
-    fn violations(name: SchemaName, document: &Value) -> Vec<Violation> {
+    pub(super) fn violations(name: SchemaName, document: &Value) -> Vec<Violation> {
         let bytes = canonical::write(document).unwrap();
         match name {
             SchemaName::Agreement => match Agreement::read(&bytes) {

@@ -5,7 +5,7 @@ use hefu_federation::entry::{Body, Entry};
 use hefu_federation::tile::{TILE_WIDTH, decode_hashes, split_bundle};
 use hefu_federation::tree::{CompactRange, Hash, leaf_hash};
 use hefu_schemas::id::Digest;
-use hefu_schemas::released::released;
+use hefu_schemas::released::{released, released_for_verifying};
 use hefu_tests::draft::day;
 use hefu_tests::http::{Answer, Signed, client, get};
 use hefu_tests::{TestFederation, TestNode, check_log};
@@ -70,7 +70,7 @@ async fn how_the_node_is() {
 #[tokio::test(flavor = "multi_thread")]
 async fn released_files_are_served_as_released() {
     let node = TestNode::new("530100").await;
-    for file in released() {
+    for file in released().iter().chain(released_for_verifying()) {
         let answer = get(&node, file.path).await;
         let kind = if file.path.ends_with(".jsonld") { "application/ld+json" } else { "application/schema+json" };
         assert_good(file.path, &answer, kind, "max-age=300");
@@ -231,8 +231,26 @@ async fn what_is_not_there_or_not_allowed_is_a_problem_too() {
         let response = client().request(method.clone(), format!("{}{path}", node.url)).send().await.unwrap();
         let answer = Answer::read(response).await;
         assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (405, "method-not-allowed"), "{method} {path}");
+        let allowed: Vec<&str> = answer.header("allow").split(", ").collect();
+        assert!(allowed.iter().all(|one| ["GET", "HEAD", "POST"].contains(one)), "{path}: {allowed:?}");
     }
     assert_eq!(node.size().await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_is_a_get_without_a_body() {
+    let node = TestNode::new("530100").await;
+    let paths =
+        ["/checkpoint", "/tile/0/000.p/1", "/tile/9/000", "/.well-known/hefu", "/health/ready", "/openapi.json", "/x"];
+    for path in paths.into_iter().chain(released().iter().map(|file| file.path)) {
+        let get = get(&node, path).await;
+        let head = Answer::read(client().head(format!("{}{path}", node.url)).send().await.unwrap()).await;
+        assert_eq!(head.status, get.status, "{path}");
+        for name in ["content-type", "content-length", "cache-control", "access-control-allow-origin"] {
+            assert_eq!(head.header(name), get.header(name), "{path}: {name}");
+        }
+        assert!(head.body.is_empty(), "{path}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

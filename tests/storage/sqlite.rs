@@ -157,6 +157,14 @@ cases! {
         what_is_looked_at_again_is_not_filed,
         rows_tell_which_cited_records_they_concern,
         a_flawed_entry_is_a_fact_of_its_own_key;
+    tokens:
+        a_token_is_found_by_its_hash_alone,
+        a_token_is_revoked_once_and_stays;
+    searching:
+        rows_of_all_logs_come_by_log_and_index,
+        a_search_is_narrowed_by_each_member,
+        a_search_by_key_finds_what_is_filed_and_what_waits,
+        a_rare_row_of_a_long_log_is_found_over_pages;
 }
 
 restarts! {
@@ -219,7 +227,7 @@ async fn open_refuses_a_file_of_another_program() {
 #[tokio::test]
 async fn open_refuses_a_file_of_a_newer_program() {
     let at = File::create().await;
-    at.damage("UPDATE _sqlx_migrations SET version = 9 WHERE version = (SELECT MAX(version) FROM _sqlx_migrations)")
+    at.damage("UPDATE _sqlx_migrations SET version = 9999 WHERE version = (SELECT MAX(version) FROM _sqlx_migrations)")
         .await;
     assert!(matches!(Sqlite::open(&at.path()).await, Err(StoreError::Migrate(_))));
 }

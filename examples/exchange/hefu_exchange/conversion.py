@@ -16,6 +16,8 @@ KINDS = {
     "elmo": "elmo",
     "fragment": "ewp-omobility-la-fragment",
 }
+# A shorter code may be found in another text by chance.
+MIN_IDENTIFIER_LEN = 6
 # `hefu subject` answers at once; this only ends a call that hangs.
 SUBJECT_TIMEOUT_S = 60
 
@@ -52,8 +54,8 @@ class Conversion:
         self.role, self.context, self.book = role, context, book
         self.cases, self.awards, self.ledgers = {}, [], []
 
-    def read(self, document, fragment_of=None):
-        """One parsed document."""
+    def read(self, document, case=None):
+        """One parsed document; `case` is the mobility of one that does not name it."""
         root, office, calendar = document.root, self.context.office, self.context.calendar
         if root.name not in KINDS:
             raise Refused("wrong-root", "/")
@@ -66,9 +68,12 @@ class Conversion:
             for found in mobility.agreements(root, ledger, office, calendar):
                 self._case(found, root.path)
         elif root.name == "fragment":
-            self._case(mobility.fragment(root, fragment_of, ledger, office, calendar), root.path)
+            self._case(mobility.fragment(root, case, ledger, office, calendar), root.path)
         elif root.name == "elmo":
-            self.awards += transcript.Reader(root, document, ledger, office, calendar).awards(whole=False)
+            awards = transcript.Reader(root, document, ledger, office, calendar).awards(whole=False)
+            self.awards += awards
+            if case is not None:
+                self._results(Mobility(case), awards, ledger, root.path)
         else:
             for tor in root.all("tor"):
                 self._transcript(tor, document, ledger)
@@ -81,8 +86,14 @@ class Conversion:
         awards = transcript.Reader(elmo, document, ledger, self.context.office, self.context.calendar).awards(
             whole=True
         )
+        ledger.skip_children(tor, {"gradeConversionTable": "statistics"})
+        self.awards += awards
+        self._results(found, awards, ledger, tor.path)
+
+    def _results(self, found, awards, ledger, path):
+        """A transcript is a step of its mobility, too: the results are issued."""
         if not awards:
-            raise Refused("missing", elmo.path + "/report")
+            raise Refused("missing", path)
         found.receiving, found.person = awards[0].issuer, awards[0].person
         found.results_on = max(award.issued_on for award in awards)
         # The half has the same person and date as the award.
@@ -91,9 +102,7 @@ class Conversion:
                 entry.members.add(f"{HALF}.id")
             if "QualificationRecognition.stepOn" in entry.members:
                 entry.members.add(f"{HALF}.stepOn")
-        ledger.skip_children(tor, {"gradeConversionTable": "statistics"})
-        self.awards += awards
-        self._case(found, tor.path)
+        self._case(found, path)
 
     def _case(self, found, path):
         known = {"omobilityId": found.id, "sendingHei": found.sending, "academicYear": found.year}
@@ -120,7 +129,17 @@ class Conversion:
             found += connection.halves(case, self.role, self.context)
         if self.role == "receiving":
             found += [recognition.awarding(award, self.context) for award in self.awards]
+        self._check_silent(found)
         return found
+
+    def _check_silent(self, drafts):
+        """A sender may have put an identifier into a course's code or title: then nothing is converted."""
+        codes = {identifier.rpartition("/")[2].lower() for _, identifier in self.persons()}
+        codes = {code for code in codes if len(code) >= MIN_IDENTIFIER_LEN}
+        for draft, _ in drafts:
+            text = json.dumps(draft["record"]["credentialSubject"], ensure_ascii=False).lower()
+            if any(code in text for code in codes):
+                raise Refused("personal-data", draft["record"]["type"][1])
 
     def report(self, drafts):
         """What became of each element, and what each record takes from elsewhere."""

@@ -153,22 +153,20 @@ def as_text(report, language):
     zh = language == "zh"
     lines = []
     for document in report["documents"]:
-        counts = document["counts"]
-        mapped, dropped = ("已映射", "未映射") if zh else ("mapped", "not mapped")
-        heading = (
-            f"文书{document['number']}（{document['kind']}）"
-            if zh
-            else f"Document {document['number']} ({document['kind']})"
-        )
-        lines.append(f"{heading}: {mapped} {counts['mapped']}, {dropped} {counts['notMapped']}")
+        number, kind, counts = document["number"], document["kind"], document["counts"]
+        mapped, dropped = counts["mapped"], counts["notMapped"]
+        if zh:
+            lines.append(f"文书{number}（{kind}）：已映射{mapped}项，未映射{dropped}项")
+        else:
+            lines.append(f"Document {number} ({kind}): {mapped} mapped, {dropped} not mapped")
         for row in document["members"]:
             if "mapped" in row:
                 lines.append(f"  + {row['path']} → {', '.join(row['mapped'])}")
             else:
-                lines.append(f"  - {row['path']}: {row['zh'] if zh else row['en']}")
+                lines.append(f"  - {row['path']}" + (f"：{row['zh']}" if zh else f": {row['en']}"))
     lines.append("记录" if zh else "Records")
     for record in report["records"]:
         lines.append(f"  {record['draftId']}: {record['kind']} {record['role']} {record['step']} {record['stepOn']}")
         for member, source in sorted(record["notFromDocuments"].items()):
-            lines.append(f"    {member}: {SOURCES[source][0 if zh else 1]}")
+            lines.append(f"    {member}" + (f"：{SOURCES[source][0]}" if zh else f": {SOURCES[source][1]}"))
     return "\n".join(lines) + "\n"

@@ -27,10 +27,10 @@ def awarding(award, context):
     return context.draft(draft_id, record, {"source.city": "settings", "source.awardingBody.name": "settings"})
 
 
-def recognising(awarded, issuer, row, decided_on, level, authority, context):
+def recognising(awarded, row, decided_on, level, authority, context):
     """The decision of the home city on one award: each passed component with credits, converted by a row.
 
-    `awarded` is the awarding record, `issuer` the DID of the city that published it.
+    `awarded` is the awarding record as the other city published it: `hefu verify` is for judging it first.
     """
     source = awarded["credentialSubject"]
     mapping = []
@@ -46,7 +46,7 @@ def recognising(awarded, issuer, row, decided_on, level, authority, context):
     body = {
         "role": "recognising",
         "id": source["id"],
-        "source": source["source"] | {"record": {"issuer": issuer, "id": awarded["id"]}},
+        "source": source["source"] | {"record": {"issuer": awarded["issuer"], "id": awarded["id"]}},
         "step": "decided",
         "stepOn": decided_on.isoformat(),
         "authority": authority,

@@ -37,6 +37,10 @@ REFUSALS = {
     "steps-out-of-order": ("环节日期前后颠倒", "the dates of the steps run backwards"),
     "no-level": ("学位没有等级", "a degree has no level"),
     "no-awarding-date": ("没有授予日期", "there is no date of the award"),
+    "personal-data": (
+        "人员标识出现在不应出现的位置",
+        "an identifier of a person stands where none belongs",
+    ),
     "not-convertible": ("没有可换算的学分", "there are no credits that the row converts"),
     "settings": ("设置或案卷的格式不正确", "the settings or the case book are malformed"),
     "program": ("hefu 未能完成", "hefu did not succeed"),

@@ -32,9 +32,9 @@ class Reading(unittest.TestCase):
         self.refused(ROOT + "&l9;" + END, "not-well-formed")
 
     def test_billion_laughs_take_no_time(self):
-        began = time.monotonic()
+        began = time.process_time()
         self.refused(f'<!DOCTYPE x [<!ENTITY l0 "ha">{LAUGHS}]>' + ROOT + "&l9;" + END, "doctype")
-        self.assertLess(time.monotonic() - began, 1)
+        self.assertLess(time.process_time() - began, 1)
 
     def test_namespaces(self):
         self.refused(mobility(namespace="https://example.com/other"), "wrong-namespace")
@@ -59,9 +59,9 @@ class Reading(unittest.TestCase):
 
     def test_paths_of_many_elements_take_no_quadratic_time(self):
         root = reading.parse((ROOT + "<la/>" * (reading.MAX_ELEMENTS - 1) + END).encode()).root
-        began = time.monotonic()
+        began = time.process_time()
         self.assertEqual(len({node.path for node in root.walk()}), reading.MAX_ELEMENTS)
-        self.assertLess(time.monotonic() - began, 5)
+        self.assertLess(time.process_time() - began, 5)
 
     def test_encodings(self):
         self.refused(f'<?xml version="1.0" encoding="iso-8859-1"?>{ROOT}{END}'.encode("latin-1"), "not-utf-8")

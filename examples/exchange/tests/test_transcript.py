@@ -130,6 +130,14 @@ class Transcripts(unittest.TestCase):
             with self.subTest(code=code):
                 self.refused(code, document)
 
+    def test_an_identifier_where_none_belongs_is_refused(self):
+        for document in (
+            elmo(course(title=f"Thesis {NUMBER}")),
+            elmo(course(identifiers=f'<identifier type="local">x-{NUMBER}</identifier>')),
+            elmo(course(instance=f"<resultLabel>{NUMBER}</resultLabel>")),
+        ):
+            self.refused("personal-data", document)
+
     def test_the_learner_goes_into_the_reference_alone(self):
         records, report, _ = convert(elmo(course()))
         for text in (str(records), str(report)):
@@ -143,7 +151,8 @@ class Recognitions(unittest.TestCase):
         office = Settings(SETTINGS)
         context = Context(AGREEMENT, 1, office, Calendar(office.time_zone))
         authority, day = office.institution("a.example", ""), datetime.date(2025, 8, 1)
-        draft, _ = recognition.recognising(award, "did:web:b.example", row or ROW, day, "bachelor", authority, context)
+        award["issuer"] = "did:web:b.example"
+        draft, _ = recognition.recognising(award, row or ROW, day, "bachelor", authority, context)
         return award, draft["record"]
 
     def test_what_was_passed_is_converted_exactly(self):

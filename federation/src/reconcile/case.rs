@@ -53,6 +53,7 @@ pub(super) struct Case<'a> {
     records: Vec<Record<'a>>,
     /// Under a `record` key: the record that it names.
     pub(super) cited: Option<Cited<'a>>,
+    facts: Vec<&'a Fact>,
 }
 
 impl<'a> Case<'a> {
@@ -66,7 +67,7 @@ impl<'a> Case<'a> {
             .collect();
         let place: BTreeMap<usize, usize> = standing.iter().enumerate().map(|(place, at)| (*at, place)).collect();
         let cited = corrections.cited(&facts, key);
-        let mut case = Self { key, records: Vec::with_capacity(standing.len()), cited };
+        let mut case = Self { key, records: Vec::with_capacity(standing.len()), cited, facts: Vec::new() };
         for at in &standing {
             if let Some(fact) = facts.get(*at) {
                 let withdrawn_from = corrections.withdrawn.get(at).map(|(_, from)| *from);
@@ -97,6 +98,7 @@ impl<'a> Case<'a> {
         {
             case.link(*from, *to, corrections.withdrawn.get(target).map(|(by, _)| *by));
         }
+        case.facts = facts;
         case
     }
 
@@ -123,6 +125,11 @@ impl<'a> Case<'a> {
     /// Places from one record back to the first of its chain.
     fn walk(&self, from: usize) -> impl Iterator<Item = usize> {
         std::iter::successors(Some(from), |place| self.records.get(*place)?.before)
+    }
+
+    /// All facts, corrected ones and withdrawals too, sorted by origin and index.
+    pub(super) fn facts(&self) -> impl Iterator<Item = &'a Fact> + '_ {
+        self.facts.iter().copied()
     }
 
     /// The records that stand, withdrawn ones too, sorted by origin and index.

@@ -13,10 +13,17 @@ const DOMAIN: &[u8] = b"hefu/finding/v1\0";
 #[expect(missing_docs, reason = "records §7 names the rules")]
 pub enum Rule {
     S1,
+    S2,
     S3,
     S4,
+    S5,
+    S6,
     C1,
     C2,
+    C3,
+    C4,
+    Q1,
+    Q2,
     A1,
     A2,
     A3,
@@ -31,10 +38,17 @@ impl Rule {
     /// All that exist.
     pub const ALL: &'static [Self] = &[
         Self::S1,
+        Self::S2,
         Self::S3,
         Self::S4,
+        Self::S5,
+        Self::S6,
         Self::C1,
         Self::C2,
+        Self::C3,
+        Self::C4,
+        Self::Q1,
+        Self::Q2,
         Self::A1,
         Self::A2,
         Self::A3,
@@ -49,10 +63,17 @@ impl Rule {
     pub fn code(self) -> &'static str {
         match self {
             Self::S1 => "S1",
+            Self::S2 => "S2",
             Self::S3 => "S3",
             Self::S4 => "S4",
+            Self::S5 => "S5",
+            Self::S6 => "S6",
             Self::C1 => "C1",
             Self::C2 => "C2",
+            Self::C3 => "C3",
+            Self::C4 => "C4",
+            Self::Q1 => "Q1",
+            Self::Q2 => "Q2",
             Self::A1 => "A1",
             Self::A2 => "A2",
             Self::A3 => "A3",
@@ -72,10 +93,20 @@ impl Rule {
     pub fn title(self) -> Text {
         match self {
             Self::S1 => Text::new("同一学生在两市同时有学籍", "One student registered in two cities at once"),
+            Self::S2 => Text::new("同一市的学籍记录分叉", "One city tells two stories of one student"),
             Self::S3 => Text::new("学籍状态变动不合规则", "Change of status that the lifecycle does not allow"),
             Self::S4 => Text::new("转出未入学", "Left one city, enrolled in none: the child is nowhere"),
+            Self::S5 => Text::new("休学期满未复学", "Suspended past the end of the suspension"),
+            Self::S6 => Text::new("义务教育阶段退学、开除", "Out of compulsory education by quitting or expulsion"),
             Self::C1 => Text::new("衔接事项逾期未办", "Step of a connection past its deadline"),
             Self::C2 => Text::new("双方记载不一致", "The two halves of a connection disagree"),
+            Self::C3 => Text::new("衔接已办结而学籍未随转", "Connection complete, and the status does not follow"),
+            Self::C4 => Text::new("不得转出的状态或期间", "Transfer from a blocked status or outside its period"),
+            Self::Q1 => Text::new(
+                "认定所依据的来源不成立或未证实",
+                "Recognition of a source that does not hold, or is unconfirmed",
+            ),
+            Self::Q2 => Text::new("学分换算不符", "Credits converted otherwise than the agreement says"),
             Self::A1 => Text::new("所依据的协议不适用", "The cited agreement does not cover the record"),
             Self::A2 => {
                 Text::new("协议签署不全或所签文本不一致", "The agreement is not signed by all, or not as the same text")

@@ -1,4 +1,8 @@
 //! A made-up agreement of three cities, and facts to reconcile under it.
+mod recognition;
+
+pub(super) use recognition::{award, recognition};
+
 use super::key::{Key, KeyType, filed_under};
 use super::view::{Body, Period, Side, View};
 use super::{Context, Evaluation, Fact, Flaw, reconcile, reconcile_agreement, reconcile_entry};
@@ -24,6 +28,28 @@ const CITIES: [(&str, &str, &str, &str); 3] = [
 
 pub(super) const PUPIL: &str = "urn:hefu:subject:1:pupil";
 pub(super) const TRANSFER: &str = "urn:uuid:01890a5d-0000-7000-8000-0000000000aa";
+
+/// Name, what is entered, month and day of the evaluation, what is found.
+pub(super) type Sample = (&'static str, fn(&mut World), (i16, i8), &'static [&'static str]);
+pub(super) const NOTHING: &[&str] = &[];
+
+/// Evaluates the pupil's key in each sample.
+pub(super) fn check_pupil(samples: &[Sample]) {
+    check(samples, World::pupil);
+}
+
+/// Evaluates the transfer's key in each sample.
+pub(super) fn check_transfer(samples: &[Sample]) {
+    check(samples, World::transfer);
+}
+
+fn check(samples: &[Sample], found: fn(&World, Date) -> Vec<String>) {
+    for (name, enter, (month, date), expected) in samples {
+        let mut world = World::new();
+        enter(&mut world);
+        assert_eq!(found(&world, day(*month, *date)), *expected, "{name}");
+    }
+}
 
 /// Where the log of each city has its acts; records come behind.
 const SIGNED_AT: u64 = 1;
@@ -72,6 +98,7 @@ pub(super) fn agreement() -> Agreement {
             "mayState": [
                 { "kind": "student-status", "stages": STAGES, "offices": ["530102"] },
                 { "kind": "enrollment-connection", "stages": STAGES, "offices": ["530102"] },
+                { "kind": "qualification-recognition", "stages": STAGES, "offices": ["530102"] },
             ],
         })
     };
@@ -147,6 +174,11 @@ pub(super) struct World {
     pub(super) facts: Vec<Fact>,
 }
 
+/// The id of the record that is entered as the n-th one.
+pub(super) fn made_id(number: usize) -> RecordId {
+    RecordId::parse(&format!("urn:uuid:01890a5d-ac96-774b-bcce-{number:012x}")).unwrap()
+}
+
 pub(super) fn act(act: Act, index: u64, on: Option<Date>) -> SeenAct {
     SeenAct { act, index, on, t: 1_767_200_000 }
 }
@@ -168,7 +200,7 @@ impl World {
     pub(super) fn add(&mut self, city: &str, entry: impl Into<Entry>) -> RecordId {
         let entry = entry.into();
         let number = self.facts.len();
-        let id = RecordId::parse(&format!("urn:uuid:01890a5d-ac96-774b-bcce-{number:012x}")).unwrap();
+        let id = made_id(number);
         let own = self.facts.iter().filter(|fact| fact.origin == origin(city)).count();
         let of = entry.of.map(|of| self.fact(of).index);
         let cited = (self.agreement.id, self.agreement.version);
@@ -328,6 +360,17 @@ pub(super) fn withdraws(record: RecordId, from: Date) -> Entry {
 }
 
 impl Entry {
+    /// A body as it stands, to be changed.
+    pub(super) fn from_body(body: Body) -> Self {
+        Self { body, on: day(1, 1), follows: None, of: None, basis: Vec::new() }
+    }
+    /// A suspension up to a day.
+    pub(super) fn until(mut self, day: Date) -> Self {
+        if let Body::StudentStatus { until, .. } = &mut self.body {
+            *until = Some(day);
+        }
+        self
+    }
     /// In another stage.
     pub(super) fn at(mut self, new: Stage) -> Self {
         if let Body::StudentStatus { stage, .. } = &mut self.body {

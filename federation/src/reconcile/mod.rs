@@ -35,7 +35,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use view::View;
 
 /// Number of the rule set: both sides of a tally must use the same.
-pub const RULE_SET: u32 = 1;
+pub const RULE_SET: u32 = 2;
 
 /// What is known of one entry that belongs to a key.
 #[derive(Debug, Clone, PartialEq)]

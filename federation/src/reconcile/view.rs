@@ -346,7 +346,7 @@ mod tests {
         assert!(half.subject.is_some() && half.appeal_until.is_some() && !half.reasons.is_empty());
         let converted = half.mapping.iter().filter_map(|row| row.converted.as_ref());
         let total: i64 = converted.map(|converted| converted.credits.hundredths).sum();
-        assert_eq!((half.components.len(), half.mapping.len(), total), (3, 2, 700));
+        assert_eq!((half.components.len(), half.mapping.len(), total), (3, 2, 800));
         let award = example("qualification-recognition", "awarding-skill-level.json");
         let Body::QualificationRecognition(award) = award.body else { panic!() };
         assert_eq!(award.source.nqf, Some(("cn-skill".to_owned(), "level-3".to_owned())));

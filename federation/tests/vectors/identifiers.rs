@@ -29,6 +29,14 @@ pub(crate) fn make() -> Value {
         case["normalisedId"] = json!(identifier.expose());
         case["reference"] = json!(linkage.subject_reference(&identifier));
     });
+    each(&mut vectors["normalisation"], "accept", |case| {
+        let identifier = Identifier::normalise(text(&case["scheme"]), text(&case["id"])).unwrap();
+        case["normalisedScheme"] = json!(identifier.scheme());
+        case["normalisedId"] = json!(identifier.expose());
+    });
+    each(&mut vectors["normalisation"], "names", |case| {
+        case["normalisedName"] = json!(normalise_name(text(&case["name"])));
+    });
     each(&mut vectors, "identityChecks", |case| {
         let (sex, date) = (text(&case["sex"]).parse().unwrap(), text(&case["birthDate"]).parse().unwrap());
         case["identityCheck"] = json!(linkage.identity_check(text(&case["name"]), sex, date));

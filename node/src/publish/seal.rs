@@ -44,7 +44,7 @@ pub(super) fn seal(node: &Node, agreements: &Snapshot, created_s: i64, line: &[u
     let view = View::read(record.document()).ok_or_else(|| {
         refuse(vec![violation("", "record/members", "缺少规则所需成员", "members that the rules read are missing")])
     })?;
-    let known = agreement(node, agreements, &view).map_err(|violation| refuse(vec![violation]))?;
+    let known = agreement(node, agreements, &view, created_s).map_err(|violation| refuse(vec![violation]))?;
     let contradictions =
         against_terms(&known, &record, &view, &node.origin).map_err(|violation| refuse(vec![violation]))?;
     let signed = proof::sign(record, &node.keys.record);
@@ -89,7 +89,7 @@ fn no_linkage() -> Violation {
 }
 
 /// The agreement must be known and open for this node: what is published under it is served at once.
-fn agreement(node: &Node, agreements: &Snapshot, view: &View) -> Result<Arc<Known>, Violation> {
+fn agreement(node: &Node, agreements: &Snapshot, view: &View, now_s: i64) -> Result<Arc<Known>, Violation> {
     let (id, version) = view.agreement;
     let pointer = "/termsOfUse/0";
     if id.is_built_in() {
@@ -109,12 +109,21 @@ fn agreement(node: &Node, agreements: &Snapshot, view: &View) -> Result<Arc<Know
             "this node knows no such agreement or version",
         ));
     };
-    if known.standing().opened_at(&node.origin).is_none() {
+    let standing = known.standing();
+    if standing.opened_at(&node.origin).is_none() {
         return Err(violation(
             pointer,
             "agreement/not-open",
             "所引协议尚未由本节点启用",
             "the cited agreement is not open for this node yet",
+        ));
+    }
+    if !standing.is_open_at(&node.origin, u64::MAX) || standing.is_closed_by_others(&node.origin, now_s) {
+        return Err(violation(
+            pointer,
+            "agreement/suspended",
+            "所引协议已中止或终止",
+            "the cited agreement is suspended or ended",
         ));
     }
     Ok(known.clone())

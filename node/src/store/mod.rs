@@ -8,6 +8,9 @@ mod number;
 pub mod records;
 mod sql;
 pub mod sqlite;
+mod token;
+
+pub use token::{TokenRow, TokenStore};
 
 use async_trait::async_trait;
 use hefu_federation::append::{Head, Plan};
@@ -169,6 +172,43 @@ pub struct DraftRow {
     pub size: u64,
 }
 
+/// What to look for among the rows of all logs.
+#[derive(Debug, Clone, Copy)]
+pub struct Search<'a> {
+    /// Only rows of these agreements.
+    pub agreements: &'a [AgreementNo],
+    /// Only of this log.
+    pub origin: Option<OriginNo>,
+    /// Only of this kind.
+    pub kind: Option<Kind>,
+    /// Only in this state.
+    pub state: Option<PayloadState>,
+    /// Only what is filed under this key: records about it, and what corrects or withdraws them.
+    pub key: Option<&'a Key>,
+    /// Only from this index on, in each log.
+    pub since: u64,
+    /// Where to begin: the first log and index of this page.
+    pub from: Place,
+}
+
+/// A log and an index in it: the order in which a search returns rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place(pub OriginNo, pub u64);
+
+impl Place {
+    /// Before everything.
+    pub const START: Self = Self(OWN, 0);
+}
+
+/// A page of a search.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Ascending by place, payloads included.
+    pub rows: Vec<(OriginNo, PayloadRow)>,
+    /// Where the search goes on; `None` when it is at its end. A page may be short, even empty, before that.
+    pub next: Option<Place>,
+}
+
 /// The log: own and replicas.
 #[async_trait]
 pub trait LogStore: Send + Sync {
@@ -254,6 +294,9 @@ pub trait PayloadStore: Send + Sync {
     ) -> StoreResult<Vec<PayloadRow>>;
     /// One row.
     async fn row(&self, origin: OriginNo, index: u64) -> StoreResult<Option<PayloadRow>>;
+    /// A page of at most `limit` rows of all logs that a search asks for. It reads a bounded part of each log, so that a rare
+    /// row in a long log is found over several pages.
+    async fn search(&self, search: Search<'_>, limit: usize) -> StoreResult<Found>;
     /// Index of a record id in a log.
     async fn index_of(&self, origin: OriginNo, id: RecordId) -> StoreResult<Option<u64>>;
     /// Index of many record ids in a log, in the order asked.
@@ -414,6 +457,8 @@ pub trait ReconcileStore: Send + Sync {
         limit: usize,
         offset: usize,
     ) -> StoreResult<Vec<(AgreementNo, Key, Finding)>>;
+    /// The open findings with an id, by agreement and key: one under each key that it concerns.
+    async fn findings_with_id(&self, id: &Digest) -> StoreResult<Vec<(AgreementNo, Key, Finding)>>;
     /// Number of open findings by agreement, rule, severity.
     async fn finding_counts(&self) -> StoreResult<Vec<(AgreementNo, String, String, u64)>>;
     /// Stores a verified signed statement (replaces the one for the same agreement, date and party).
@@ -453,5 +498,11 @@ pub trait GuardStore: Send + Sync {
 }
 
 /// Everything that a node needs of its database.
-pub trait Store: LogStore + PayloadStore + AgreementStore + ReconcileStore + GuardStore + records::RecordStore {}
-impl<T: LogStore + PayloadStore + AgreementStore + ReconcileStore + GuardStore + records::RecordStore> Store for T {}
+pub trait Store:
+    LogStore + PayloadStore + AgreementStore + ReconcileStore + GuardStore + TokenStore + records::RecordStore
+{
+}
+impl<T> Store for T where
+    T: LogStore + PayloadStore + AgreementStore + ReconcileStore + GuardStore + TokenStore + records::RecordStore
+{
+}

@@ -208,7 +208,10 @@ fn three_cases_are_planted_for_each_rule() {
         cities.extend(case.cities.iter().copied());
         assert!(!case.records.is_empty() && !case.text.zh.is_empty() && !case.text.en.is_empty());
     }
-    assert_eq!(rules.keys().copied().collect::<Vec<_>>(), ["A1", "C1", "C2", "S1", "S3", "S4"]);
+    assert_eq!(
+        rules.keys().copied().collect::<Vec<_>>(),
+        ["A1", "C1", "C2", "C3", "C4", "S1", "S2", "S3", "S4", "S5", "S6"]
+    );
     assert!(rules.values().all(|cases| cases.len() == 3), "{rules:?}");
     assert_eq!(cities.len(), 3);
 }

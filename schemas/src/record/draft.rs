@@ -216,9 +216,13 @@ mod tests {
 
     #[test]
     fn a_draft_of_each_kind_becomes_a_record() {
-        for (example, kind) in
-            [(ENTER, Kind::StudentStatus), (REQUESTED, Kind::EnrollmentConnection), (WITHDRAWAL, Kind::Withdrawal)]
-        {
+        const AWARD: &str = include_str!("../../json/qualification-recognition/valid/awarding-skill-level.json");
+        for (example, kind) in [
+            (ENTER, Kind::StudentStatus),
+            (REQUESTED, Kind::EnrollmentConnection),
+            (AWARD, Kind::QualificationRecognition),
+            (WITHDRAWAL, Kind::Withdrawal),
+        ] {
             let record = complete(&draft_of(example)).unwrap();
             let view = record.view();
             assert_eq!((record.kind(), view.kind), (kind, kind));

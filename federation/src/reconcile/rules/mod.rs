@@ -2,6 +2,7 @@
 mod agreement;
 mod connection;
 mod entry;
+mod recognition;
 mod reference;
 mod signatures;
 mod status;
@@ -12,6 +13,7 @@ use super::halves::connections;
 use super::key::KeyType;
 use super::view::Body;
 use super::{Context, Fact, Flaw};
+use hefu_schemas::student_status::Status;
 use hefu_schemas::text::Text;
 use jiff::civil::Date;
 use std::cmp::Reverse;
@@ -25,18 +27,29 @@ pub(super) fn evaluate(context: &Context<'_>, case: &Case<'_>) -> (Vec<Finding>,
         KeyType::Subject => {
             let spells = status::spells(context, case);
             status::enrolled_twice(case, &spells, &connections, &mut report);
+            status::branching(case, &spells, &mut report);
             status::illegal_transition(case, &mut report);
             status::nowhere(case, &spells, &connections, &mut report);
+            status::suspended_too_long(case, &spells, &mut report);
+            status::excluded(case, &spells, &mut report);
+            connection::unfollowed(case, &spells, &connections, &mut report);
+            connection::barred(case, &spells, &connections, &mut report);
+            recognition::unfounded(case, &mut report);
+            recognition::converted(case, &mut report);
+            recognition::beyond_cap(case, &mut report);
         }
         KeyType::Connection => {
             for connection in connections.values() {
                 connection::late(case, connection, &mut report);
                 connection::disagree(connection, &mut report);
+                connection::joined_before_release(connection, &mut report);
             }
         }
         // Those have evaluations of their own.
         KeyType::Entry | KeyType::Agreement => {}
         KeyType::Record => {
+            recognition::unfounded(case, &mut report);
+            recognition::converted(case, &mut report);
             reference::cited_missing(case, &mut report);
             reference::reliance(case, &mut report);
         }
@@ -71,6 +84,12 @@ fn primary(case: &Case<'_>, fact: &Fact) -> bool {
         (Body::QualificationRecognition(body), KeyType::Subject) => body.subject.as_deref() == Some(case.key.value()),
         _ => false,
     }
+}
+
+/// Reminders about somebody who has died stop, where that can be seen from here.
+fn is_deceased(case: &Case<'_>) -> bool {
+    let deceased = |body: &Body| matches!(body, Body::StudentStatus { status: Status::Deceased, .. });
+    case.records().any(|record| record.withdrawn_from.is_none() && deceased(&record.fact.view.body))
 }
 
 /// What the rules of one evaluation have found.

@@ -172,6 +172,15 @@ impl ReconcileStore for Sqlite {
         Ok(found)
     }
 
+    async fn findings_with_id(&self, id: &Digest) -> StoreResult<Vec<(AgreementNo, Key, Finding)>> {
+        let rows = sqlx::query(sql::FINDINGS_WITH_ID).bind(id.0.as_slice()).fetch_all(&self.readers).await?;
+        let item = |row: &SqliteRow| {
+            let key = stored_key(row.try_get(1)?, "finding: key")?;
+            Ok((AgreementNo(row.try_get(0)?), key, finding(row.try_get(2)?)?))
+        };
+        rows.iter().map(item).collect()
+    }
+
     async fn finding_counts(&self) -> StoreResult<Vec<(AgreementNo, String, String, u64)>> {
         let rows = sqlx::query(sql::FINDING_COUNTS).fetch_all(&self.readers).await?;
         let count = |row: &SqliteRow| {

@@ -90,6 +90,7 @@ cases! {
         a_refused_own_append_leaves_nothing,
         a_draft_is_found_again_however_old_it_is,
         a_note_is_never_replaced_by_a_smaller_one,
+        signed_entries_count_once_the_log_holds_them,
         acts_of_all_logs_come_in_order,
         of_two_writers_on_one_head_one_wins;
     payloads:

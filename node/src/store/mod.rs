@@ -4,6 +4,7 @@
 //! Durability: a method that returns `Ok` has committed; a crash at any point leaves either all or nothing of one
 //! call. Every write is one transaction. Methods are idempotent where that is said.
 
+mod agreements;
 mod number;
 pub mod records;
 mod sql;
@@ -12,6 +13,8 @@ mod token;
 
 pub use token::{TokenRow, TokenStore};
 
+pub use agreements::{AgreementStore, DocumentRow};
+
 use async_trait::async_trait;
 use hefu_federation::append::{Head, Plan};
 use hefu_federation::entry::Act;
@@ -19,7 +22,7 @@ use hefu_federation::pull::PayloadState;
 use hefu_federation::reconcile::finding::Finding;
 use hefu_federation::reconcile::key::Key;
 use hefu_federation::tree::Hash;
-use hefu_schemas::id::{AgreementId, Did, Digest, Origin, RecordId};
+use hefu_schemas::id::{Did, Digest, Origin, RecordId};
 use hefu_schemas::record::Kind;
 use jiff::civil::Date;
 use thiserror::Error;
@@ -245,6 +248,11 @@ pub trait LogStore: Send + Sync {
     async fn tile(&self, origin: OriginNo, level: u8, index: u64) -> StoreResult<Option<Vec<u8>>>;
     /// A stored bundle with its width.
     async fn bundle(&self, origin: OriginNo, index: u64) -> StoreResult<Option<(u16, Vec<u8>)>>;
+    /// Notes entries of a log that say something of its keys or are not understood: (index, leaf data). Noting them again
+    /// replaces them.
+    async fn note_signed(&self, origin: OriginNo, entries: &[(u64, Vec<u8>)]) -> StoreResult<()>;
+    /// Those of them that the log holds, by index.
+    async fn signed(&self, origin: OriginNo) -> StoreResult<Vec<(u64, Vec<u8>)>>;
     /// Acts on agreements in all logs, by origin and index.
     async fn acts(&self) -> StoreResult<Vec<ActRow>>;
 }
@@ -302,46 +310,6 @@ pub trait PayloadStore: Send + Sync {
     async fn state_counts(&self, origin: OriginNo, agreement: AgreementNo) -> StoreResult<Vec<(PayloadState, u64)>>;
     /// Digest of the payload states of [0, size) (bytes: Tally), with block digests cached.
     async fn states_digest(&self, origin: OriginNo, agreement: AgreementNo, size: u64) -> StoreResult<Digest>;
-}
-
-/// An agreement document that we hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "as in the table's comment")]
-pub struct DocumentRow {
-    pub no: AgreementNo,
-    pub id: AgreementId,
-    pub version: u32,
-    pub digest: Digest,
-    pub bytes: Vec<u8>,
-    pub received_ms: i64,
-}
-
-/// Agreements, proofs, linkages.
-#[async_trait]
-pub trait AgreementStore: Send + Sync {
-    /// Stores a document (idempotent); the number of its id.
-    async fn add_document(
-        &self,
-        id: AgreementId,
-        version: u32,
-        digest: &Digest,
-        bytes: &[u8],
-        now_ms: i64,
-    ) -> StoreResult<AgreementNo>;
-    /// All documents by number and version.
-    async fn documents(&self) -> StoreResult<Vec<DocumentRow>>;
-    /// Stores a verified detached proof of a party (idempotent).
-    async fn add_proof(&self, digest: &Digest, party: &Origin, proof: &[u8]) -> StoreResult<()>;
-    /// Proofs of a document by party.
-    async fn proofs(&self, digest: &Digest) -> StoreResult<Vec<(Origin, Vec<u8>)>>;
-    /// Stores a linkage (secret ‖ label key) of an epoch (idempotent).
-    async fn add_linkage(&self, agreement: AgreementNo, epoch: u32, secret: &[u8; 64]) -> StoreResult<()>;
-    /// The linkages of an agreement by epoch.
-    async fn linkages(&self, agreement: AgreementNo) -> StoreResult<Vec<(u32, zeroize::Zeroizing<[u8; 64]>)>>;
-    /// Stores a linkage sealed for a party (JSON), to be served to it (idempotent: the first stays).
-    async fn add_sealed(&self, agreement: AgreementNo, epoch: u32, to: &Did, sealed: &[u8]) -> StoreResult<()>;
-    /// The sealed linkage for a party.
-    async fn sealed(&self, agreement: AgreementNo, epoch: u32, to: &Did) -> StoreResult<Option<Vec<u8>>>;
 }
 
 /// A key that is to be evaluated, mostly because an entry was filed under it.
@@ -437,6 +405,8 @@ pub trait ReconcileStore: Send + Sync {
     async fn store_buckets(&self, agreement: AgreementNo, rows: &[BucketRow]) -> StoreResult<()>;
     /// All computed buckets.
     async fn buckets(&self, agreement: AgreementNo) -> StoreResult<Vec<BucketRow>>;
+    /// Queues keys to be evaluated, with the entry of an origin to be filed under each.
+    async fn queue(&self, agreement: AgreementNo, origin: OriginNo, keys: &[(u64, Key)]) -> StoreResult<()>;
     /// Notes what this node alone has seen of an origin (rule G2); noting it again changes nothing.
     async fn observe(&self, origin: OriginNo, finding: &Finding, now_ms: i64) -> StoreResult<()>;
     /// Takes away what was noted of an origin: it is settled.

@@ -35,6 +35,12 @@ pub(super) const SET_NOTE: &str =
 pub(super) const TILE: &str = "SELECT hashes FROM tile WHERE origin = $1 AND level = $2 AND idx = $3";
 /// A bundle.
 pub(super) const BUNDLE: &str = "SELECT width, body FROM entry_bundle WHERE origin = $1 AND idx = $2";
+/// Notes an entry that says something of keys.
+pub(super) const NOTE_SIGNED: &str = "INSERT INTO signed_entry (origin, idx, data) VALUES ($1, $2, $3) \
+     ON CONFLICT (origin, idx) DO UPDATE SET data = excluded.data";
+/// Those of a log, as far as it is held.
+pub(super) const SIGNED: &str = "SELECT s.idx, s.data FROM signed_entry s JOIN head h ON h.origin = s.origin \
+     WHERE s.origin = $1 AND s.idx < h.size ORDER BY s.idx";
 /// All acts.
 pub(super) const ACTS: &str = "SELECT origin, idx, digest, act, on_date, t FROM agreement_act ORDER BY origin, idx";
 

@@ -2,7 +2,7 @@
 
 use super::bulk::{Args, Bulk};
 use super::write::NOTHING_FILED;
-use super::{Sqlite, cited, evaluate, facts};
+use super::{Sqlite, cited, evaluate, facts, write};
 use crate::store::number::{damaged, fixed, int, limit, of_severity, severity, unsigned};
 use crate::store::{
     AgreementNo, BucketKey, BucketRow, DirtyRow, EvaluatedKey, OriginNo, PayloadRow, ReconcileStore, StoreResult, sql,
@@ -197,6 +197,14 @@ impl ReconcileStore for Sqlite {
             }
         }
         Ok(counts)
+    }
+
+    async fn queue(&self, agreement: AgreementNo, origin: OriginNo, keys: &[(u64, Key)]) -> StoreResult<()> {
+        let mut tx = self.begin().await?;
+        let keys: Vec<(Option<u64>, &Key)> = keys.iter().map(|(index, key)| (Some(*index), key)).collect();
+        write::queue(&mut tx, agreement, origin, &keys).await?;
+        tx.commit().await?;
+        Ok(())
     }
 
     async fn observe(&self, origin: OriginNo, finding: &Finding, now_ms: i64) -> StoreResult<()> {

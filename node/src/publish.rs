@@ -9,6 +9,7 @@
 //! either nothing or what has receipts.
 
 mod chain;
+mod population;
 mod seal;
 mod spool;
 
@@ -22,6 +23,7 @@ use chain::Chains;
 pub(crate) use chain::view_of;
 use hefu_schemas::id::{Digest, RecordId};
 use hefu_schemas::violation::Violation;
+use population::Population;
 use rayon::prelude::*;
 use seal::{Staged, seal};
 use serde_json::{Value, json};
@@ -65,6 +67,7 @@ pub struct Staging {
     created_s: i64,
     spool: Spool,
     chains: Chains,
+    population: Population,
     drafts: HashMap<String, Digest>,
     lines: usize,
     invalid: Vec<Refusal>,
@@ -85,6 +88,7 @@ impl Staging {
             node: node.clone(),
             options,
             chains: Chains::default(),
+            population: Population::default(),
             drafts: HashMap::new(),
             lines: 0,
             invalid: Vec::new(),
@@ -144,6 +148,7 @@ impl Staging {
         let published = self.node.store.drafts(&draft_ids).await?;
         let node = self.node.clone();
         self.chains.prepare(&node, good.iter().map(|(_, staged)| staged)).await?;
+        self.population.prepare(&node, good.iter().map(|(_, staged)| staged)).await?;
         for ((line, staged), published) in good.iter().zip(published) {
             let sealed = &staged.sealed;
             let earlier = self.drafts.insert(sealed.draft_id.clone(), sealed.content);
@@ -160,7 +165,8 @@ impl Staging {
                 self.chains.note(staged);
                 continue;
             }
-            let (invalid, contradictions) = self.chains.check(staged);
+            let (mut invalid, contradictions) = self.chains.check(staged);
+            invalid.extend(self.population.check(&node, staged));
             self.refuse(*line, Some(&sealed.draft_id), invalid, false);
             self.refuse(*line, Some(&sealed.draft_id), contradictions, true);
             self.chains.note(staged);

@@ -3,6 +3,7 @@
 //! One document, which each party signs byte for byte: what is read here is the canonical text, never a copy of it.
 mod calendar;
 mod document;
+mod office;
 mod read;
 mod rules;
 mod scope;

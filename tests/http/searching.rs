@@ -17,6 +17,12 @@ async fn get(node: &TestNode, path: &str) -> Value {
     answer.json()
 }
 
+async fn post(node: &TestNode, path: &str, body: &Value) -> Value {
+    let answer = control(node, Method::POST, path, body.to_string()).await;
+    assert_eq!((answer.status.as_u16(), answer.header("cache-control")), (200, "no-store"), "{}", answer.json());
+    answer.json()
+}
+
 async fn refused(node: &TestNode, path: &str) -> (u16, String) {
     let answer = control(node, Method::GET, path, "").await;
     (answer.status.as_u16(), answer.problem())
@@ -56,7 +62,7 @@ async fn own_and_held_records_are_found_and_paged() {
     // Records of one person: of both cities, also before they are reconciled.
     let subject = drafts.subject(3);
     for _ in 0..2 {
-        let found = get(node, &format!("/v1/records?subject={subject}")).await;
+        let found = post(node, "/v1/records/search", &json!({"subject": subject})).await;
         let origins: Vec<&Value> = found["records"].as_array().unwrap().iter().map(|row| &row["origin"]).collect();
         assert_eq!(origins, [&json!(node.city.origin.as_str()), &json!(peer.city.origin.as_str())]);
         node.findings().await;
@@ -91,7 +97,7 @@ async fn questions_that_make_no_sense_are_refused_by_name() {
         "from=x.1",
         "since=-1",
         "since=99999999999999999999",
-        "subject=a&connection=b",
+        "subject=urn:hefu:subject:1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
         "since=1&since=2",
         "unknown=1",
     ] {

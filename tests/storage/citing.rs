@@ -1,8 +1,10 @@
 //! Records that others cite: which keys come up again, and what they have in sight.
 
 use super::fixture::{
-    agreement, append_own, did, evaluate_all, finding, held, invalid, own_record, record_id, subject, two_origins,
+    agreement, append_own, did, evaluate_all, finding, held, invalid, origin, own_record, record_id, subject,
+    two_origins,
 };
+use hefu_federation::pull::PayloadState;
 use hefu_federation::reconcile::finding::{Rule, Severity};
 use hefu_federation::reconcile::key::Key;
 use hefu_node::store::{AgreementNo, OWN, OriginNo, PayloadRow, Store};
@@ -145,4 +147,23 @@ pub(super) async fn rows_tell_which_cited_records_they_concern(store: &dyn Store
     assert_eq!(store.concerned(no, peer, &rows[..1]).await.unwrap(), [cited(9)]);
     assert!(store.concerned(no, peer, &rows[2..]).await.unwrap().is_empty());
     assert!(store.concerned(no, OWN, &rows).await.unwrap().is_empty());
+}
+
+pub(super) async fn a_flawed_entry_is_a_fact_of_its_own_key(store: &dyn Store) {
+    let (_, peer) = two_origins(store).await;
+    let no = agreement(store, 7).await;
+    let entry = |index| Key::entry(&origin("chengdu"), index);
+    let unread = PayloadRow { payload: None, id: None, kind: None, ..invalid(22, no, 0) };
+    let set_aside = PayloadRow { state: PayloadState::Quarantined, ..invalid(21, no, 10) };
+    let rows = [(invalid(20, no, 9), 20), (set_aside, 21), (unread, 22)];
+    let rows: Vec<_> = rows.into_iter().map(|(row, index)| (row, vec![entry(index), subject(1)])).collect();
+    store.absorb(peer, &rows).await.unwrap();
+    assert_eq!(queued(store, no).await, [20, 21, 22].map(|index| (entry(index), Some(index))));
+    evaluate_all(store, no, &[]).await;
+    let found = store.facts(no, &[entry(20), entry(21), entry(22), subject(1)], &[]).await.unwrap();
+    assert_eq!(found.len(), rows.len());
+    assert!(found.iter().zip(&rows).all(|((_, _, found), (row, _))| found == row), "payload or not, as they are");
+    let keys = store.bucket_keys(no, entry(22).bucket()).await.unwrap();
+    assert!(keys.iter().any(|row| (row.key.clone(), row.origins) == (entry(22), 1)));
+    assert!(in_sight(store, no, &[cited(9)]).await.is_empty());
 }

@@ -25,6 +25,14 @@ pub enum Rule {
     Q1,
     Q2,
     A1,
+    A2,
+    A3,
+    A4,
+    G1,
+    G2,
+    G3,
+    G5,
+    G7,
 }
 impl Rule {
     /// All that exist.
@@ -42,6 +50,14 @@ impl Rule {
         Self::Q1,
         Self::Q2,
         Self::A1,
+        Self::A2,
+        Self::A3,
+        Self::A4,
+        Self::G1,
+        Self::G2,
+        Self::G3,
+        Self::G5,
+        Self::G7,
     ];
     /// `S1`, ….
     pub fn code(self) -> &'static str {
@@ -59,6 +75,14 @@ impl Rule {
             Self::Q1 => "Q1",
             Self::Q2 => "Q2",
             Self::A1 => "A1",
+            Self::A2 => "A2",
+            Self::A3 => "A3",
+            Self::A4 => "A4",
+            Self::G1 => "G1",
+            Self::G2 => "G2",
+            Self::G3 => "G3",
+            Self::G5 => "G5",
+            Self::G7 => "G7",
         }
     }
     /// From its code.
@@ -84,6 +108,19 @@ impl Rule {
             ),
             Self::Q2 => Text::new("学分换算不符", "Credits converted otherwise than the agreement says"),
             Self::A1 => Text::new("所依据的协议不适用", "The cited agreement does not cover the record"),
+            Self::A2 => {
+                Text::new("协议签署不全或所签文本不一致", "The agreement is not signed by all, or not as the same text")
+            }
+            Self::A3 => Text::new("超出协议约定的共享范围", "More is shared than the agreement allows"),
+            Self::A4 => Text::new("出具机关不在协议授权之列", "Stated by an office that the agreement does not name"),
+            Self::G1 => Text::new("所引用的内容未出现", "A reference leads nowhere"),
+            Self::G2 => Text::new("日志缺失、回退或分叉", "A log with a gap, rolled back or split"),
+            Self::G3 => Text::new(
+                "签名密钥当时无效或已因泄露作废",
+                "Signed by a key that was not valid, or is revoked as compromised",
+            ),
+            Self::G5 => Text::new("暂不能识别的代码、模式或条目", "A code, schema or entry that is not understood yet"),
+            Self::G7 => Text::new("所依据的记录已不成立", "Relies on a record that no longer stands"),
         }
     }
 }
@@ -119,7 +156,8 @@ impl Severity {
 pub struct Evidence {
     pub origin: Origin,
     pub index: u64,
-    pub record: RecordId,
+    /// `None` for an entry that is no record, or whose record cannot be read.
+    pub record: Option<RecordId>,
 }
 /// Who must act.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -196,11 +234,7 @@ impl Finding {
     }
     /// The whole as JSON, for the store, HTTP and `--json`.
     pub fn to_json(&self) -> Value {
-        let evidence: Vec<Value> = self
-            .evidence
-            .iter()
-            .map(|e| json!({ "origin": e.origin.as_str(), "index": e.index, "record": e.record.to_string() }))
-            .collect();
+        let evidence: Vec<Value> = self.evidence.iter().map(evidence_to_json).collect();
         json!({
             "id": self.id.to_string(),
             "rule": self.rule.code(),
@@ -236,12 +270,20 @@ impl Finding {
         })
     }
 }
+/// `{origin, index, record?}`.
+fn evidence_to_json(evidence: &Evidence) -> Value {
+    let mut value = json!({ "origin": evidence.origin.as_str(), "index": evidence.index });
+    if let (Some(object), Some(record)) = (value.as_object_mut(), evidence.record) {
+        object.insert("record".to_owned(), json!(record.to_string()));
+    }
+    value
+}
 fn evidence_from_json(value: &Value) -> Option<Evidence> {
-    Some(Evidence {
-        origin: origin(value.get("origin")?)?,
-        index: value.get("index")?.as_u64()?,
-        record: RecordId::parse(value.get("record")?.as_str()?).ok()?,
-    })
+    let record = match value.get("record") {
+        None => None,
+        Some(record) => Some(RecordId::parse(record.as_str()?).ok()?),
+    };
+    Some(Evidence { origin: origin(value.get("origin")?)?, index: value.get("index")?.as_u64()?, record })
 }
 fn origin(value: &Value) -> Option<Origin> {
     Origin::parse(value.as_str()?).ok()
@@ -263,7 +305,7 @@ mod tests {
         Evidence {
             origin: Origin::parse(origin).unwrap(),
             index,
-            record: RecordId::parse("urn:uuid:01890a5d-ac96-774b-bcce-b302099a8057").unwrap(),
+            record: RecordId::parse("urn:uuid:01890a5d-ac96-774b-bcce-b302099a8057").ok().filter(|_| index < 10),
         }
     }
 

@@ -5,7 +5,7 @@ pub(super) use recognition::{award, recognition};
 
 use super::key::{Key, KeyType, filed_under};
 use super::view::{Body, Period, Side, View};
-use super::{Context, Evaluation, Fact, reconcile};
+use super::{Context, Evaluation, Fact, Flaw, reconcile, reconcile_agreement, reconcile_entry};
 use crate::agreement::{SeenAct, Standing};
 use crate::entry::Act;
 use hefu_schemas::agreement::{Agreement, Deadline};
@@ -15,7 +15,7 @@ use hefu_schemas::id::{Digest, Origin, RecordId};
 use hefu_schemas::student_status::{Event, Stage, Status};
 use jiff::civil::Date;
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 pub(super) const KUNMING: &str = "kunming.example";
 pub(super) const CHENGDU: &str = "chengdu.example";
@@ -70,7 +70,21 @@ pub(super) fn day(month: i16, day: i8) -> Date {
     jiff::civil::date(2026 + years, i8::try_from(month).unwrap(), day)
 }
 
-/// The agreement: weekends and 1 to 7 October off, 15 days of overlap, 30 days of grace for S4, none for C1, 10 working
+/// Every stage, as codes.
+const STAGES: [&str; 10] = [
+    "preschool",
+    "primary",
+    "junior",
+    "senior",
+    "special",
+    "secondary-vocational",
+    "higher-vocational",
+    "bachelor",
+    "master",
+    "doctor",
+];
+
+/// The agreement: weekends and 1 to 7 October off, 15 days of overlap, 30 days of grace for S4, none for C1, ten years for G1, 10 working
 /// days for the bureau of the receiving city.
 pub(super) fn agreement() -> Agreement {
     let stages = ["primary", "junior", "senior"];
@@ -81,7 +95,11 @@ pub(super) fn agreement() -> Agreement {
             "fingerprint": Digest::of(origin.as_bytes()).to_string(),
             "city": { "scheme": "gb-t-2260", "code": code, "name": { "zh": zh, "en": en } },
             "name": { "zh": format!("{zh}教育局"), "en": format!("{en} Education Bureau") },
-            "mayState": [],
+            "mayState": [
+                { "kind": "student-status", "stages": STAGES, "offices": ["530102"] },
+                { "kind": "enrollment-connection", "stages": STAGES, "offices": ["530102"] },
+                { "kind": "qualification-recognition", "stages": STAGES, "offices": ["530102"] },
+            ],
         })
     };
     let dids: Vec<String> = CITIES.iter().map(|(origin, ..)| format!("did:web:{origin}")).collect();
@@ -99,7 +117,10 @@ pub(super) fn agreement() -> Agreement {
         "parties": CITIES.iter().map(party).collect::<Vec<_>>(),
         "terms": {
             "scope": [row("student-status"), row("enrollment-connection")],
-            "population": by_kind(json!({ "covers": "case" })),
+            "population": {
+                "student-status": { "covers": "roll", "impactAssessment": Digest::of(b"assessment").to_string() },
+                "enrollment-connection": { "covers": "case" },
+            },
             "fields": by_kind(json!({ "required": [], "allowed": [] })),
             "schemas": {
                 "https://w3id.org/hefu/schemas/student-status/v1.schema.json": Digest::of(b"schema").to_string(),
@@ -118,7 +139,7 @@ pub(super) fn agreement() -> Agreement {
             "overlapDays": 15,
             "blockedFrom": [],
             "compulsoryStages": ["primary", "junior"],
-            "graceDays": { "S4": 30, "C1": 0, "G1": 0, "G6": 0 },
+            "graceDays": { "S4": 30, "C1": 0, "G1": 3650, "G6": 0 },
             "staleHours": 24,
             "eraseDailyShare": { "num": 1, "den": 1000 },
             "restrictedDays": 30,
@@ -190,7 +211,7 @@ impl World {
             agreement: cited,
             follows: entry.follows,
             supersedes: entry.of.filter(|_| !matches!(entry.body, Body::Withdrawal { .. })),
-            basis: Vec::new(),
+            basis: entry.basis,
             stated_by: "530102".to_owned(),
             body: entry.body,
         };
@@ -215,23 +236,28 @@ impl World {
             let corrected = fact.of.and_then(|of| keys.get(&(&fact.origin, of)).cloned()).unwrap_or_default();
             keys.insert((&fact.origin, fact.index), filed_under(&fact.view, &corrected));
         }
-        let in_sight = self.cited(key);
-        let filed = |fact: &&Fact| keys.get(&(&fact.origin, fact.index)).is_some_and(|keys| keys.contains(key));
-        let sees = |fact: &&Fact| filed(fact) || in_sight.contains(&(&fact.origin, fact.index));
-        self.facts.iter().filter(sees).cloned().collect()
+        let cited = self.cited(key);
+        let filed = |fact: &&Fact| {
+            keys.get(&(&fact.origin, fact.index)).is_some_and(|keys| keys.contains(key)) || cited.contains(&fact.id)
+        };
+        self.facts.iter().filter(filed).cloned().collect()
     }
 
-    /// What the node brings into sight under the key of a cited record: that record, its corrections and withdrawals.
-    fn cited(&self, key: &Key) -> BTreeSet<(&Origin, u64)> {
-        let Some((issuer, id)) = key.cited() else { return BTreeSet::new() };
-        let named = self.facts.iter().filter(|fact| fact.view.issuer == issuer && fact.id == id);
-        let mut seen: BTreeSet<(&Origin, u64)> = named.map(|fact| (&fact.origin, fact.index)).collect();
-        for fact in &self.facts {
-            if fact.of.is_some_and(|of| seen.contains(&(&fact.origin, of))) {
-                seen.insert((&fact.origin, fact.index));
+    /// The record that a `record` key names, with its corrections, withdrawal and what the city says of a correction.
+    fn cited(&self, key: &Key) -> Vec<RecordId> {
+        let Some((issuer, id)) = key.cited() else { return Vec::new() };
+        let mut ids = vec![id];
+        let own = |fact: &&Fact| fact.view.issuer == issuer;
+        for fact in self.facts.iter().filter(own) {
+            let corrects =
+                |id: &RecordId| self.facts.iter().any(|f| own(&f) && f.id == *id && fact.of == Some(f.index));
+            let cites = |id: &RecordId| fact.view.citations().any(|c| c.issuer == issuer && c.id == *id);
+            if ids.iter().any(corrects) || ids.iter().skip(1).any(cites) {
+                ids.push(fact.id);
             }
         }
-        seen
+        ids.retain(|id| self.facts.iter().any(|fact| own(&fact) && fact.id == *id));
+        ids
     }
 
     pub(super) fn reconcile(&self, key: &Key, as_of: Date) -> Evaluation {
@@ -239,8 +265,20 @@ impl World {
     }
 
     pub(super) fn reconcile_facts(&self, key: &Key, as_of: Date, facts: &[Fact]) -> Evaluation {
+        self.in_context(as_of, |context| reconcile(context, key, facts))
+    }
+
+    pub(super) fn reconcile_entry(&self, flaw: &Flaw, as_of: Date) -> Evaluation {
+        self.in_context(as_of, |context| reconcile_entry(context, flaw))
+    }
+
+    pub(super) fn reconcile_agreement(&self, as_of: Date) -> Evaluation {
+        self.in_context(as_of, reconcile_agreement)
+    }
+
+    fn in_context(&self, as_of: Date, evaluate: impl FnOnce(&Context<'_>) -> Evaluation) -> Evaluation {
         let standing = Standing { agreement: &self.agreement, proofs: self.proofs.clone(), acts: self.acts.clone() };
-        reconcile(&Context { standing: &standing, as_of }, key, facts)
+        evaluate(&Context { standing: &standing, as_of })
     }
 
     /// Rules, severities and subjects of what is found for the pupil on a day.
@@ -277,9 +315,15 @@ pub(super) struct Entry {
     on: Date,
     follows: Option<RecordId>,
     of: Option<RecordId>,
+    basis: Vec<(String, RecordId)>,
 }
 
 impl Entry {
+    /// Relies on a record of a city.
+    pub(super) fn relies_on(mut self, city: &str, id: RecordId) -> Self {
+        self.basis.push((did(city), id));
+        self
+    }
     pub(super) fn follows(self, id: RecordId) -> Self {
         Self { follows: Some(id), ..self }
     }
@@ -303,7 +347,7 @@ pub(super) fn status(on: Date, event: Event, status: Status) -> Entry {
         leaves_federation: status == Status::TransferredOut,
         full_time: None,
     };
-    Entry { body, on, follows: None, of: None }
+    Entry { body, on, follows: None, of: None, basis: Vec::new() }
 }
 
 pub(super) fn enters(on: Date) -> Entry {
@@ -312,13 +356,13 @@ pub(super) fn enters(on: Date) -> Entry {
 
 /// A withdrawal of a record.
 pub(super) fn withdraws(record: RecordId, from: Date) -> Entry {
-    Entry { body: Body::Withdrawal { record, from }, on: from, follows: None, of: Some(record) }
+    Entry { body: Body::Withdrawal { record, from }, on: from, follows: None, of: Some(record), basis: Vec::new() }
 }
 
 impl Entry {
     /// A body as it stands, to be changed.
     pub(super) fn from_body(body: Body) -> Self {
-        Self { body, on: day(1, 1), follows: None, of: None }
+        Self { body, on: day(1, 1), follows: None, of: None, basis: Vec::new() }
     }
     /// A suspension up to a day.
     pub(super) fn until(mut self, day: Date) -> Self {
@@ -432,7 +476,7 @@ pub(super) fn step(role: Role, step: Step, on: Date) -> Entry {
         planned: None,
         actual: None,
     };
-    Entry { body, on, follows: None, of: None }
+    Entry { body, on, follows: None, of: None, basis: Vec::new() }
 }
 
 /// Takes steps one after the other; returns the id of the last.

@@ -3,7 +3,7 @@
 //! Under a `record` key stand those who cite. What they cite is not filed there: that would be a fact more for every record, of
 //! which few are ever cited. It is looked up when the key is evaluated.
 use crate::reconcile::view::{Body, View};
-use hefu_schemas::id::{Digest, RecordId};
+use hefu_schemas::id::{AgreementId, Digest, Origin, RecordId};
 use std::collections::BTreeSet;
 
 /// Stands between type and value; no type and no URN contains it.
@@ -21,16 +21,22 @@ pub enum KeyType {
     Connection,
     /// A record that others cite: `<issuer did> <record id>`.
     Record,
+    /// An entry whose record is not held as good: `<origin> <index>`.
+    Entry,
+    /// The agreement itself: its id.
+    Agreement,
 }
 impl KeyType {
     /// All types.
-    pub const ALL: &'static [Self] = &[Self::Subject, Self::Connection, Self::Record];
+    pub const ALL: &'static [Self] = &[Self::Subject, Self::Connection, Self::Record, Self::Entry, Self::Agreement];
     /// The word in front of the separator.
     pub fn code(self) -> &'static str {
         match self {
             Self::Subject => "subject",
             Self::Connection => "connection",
             Self::Record => "record",
+            Self::Entry => "entry",
+            Self::Agreement => "agreement",
         }
     }
     /// From its word.
@@ -41,7 +47,7 @@ impl KeyType {
     pub fn joins_halves(self) -> bool {
         match self {
             Self::Subject | Self::Connection => true,
-            Self::Record => false,
+            Self::Record | Self::Entry | Self::Agreement => false,
         }
     }
 }
@@ -62,6 +68,14 @@ impl Key {
         let value = (self.key_type() == KeyType::Record).then(|| self.value())?;
         let (issuer, id) = value.split_once(' ')?;
         Some((issuer, RecordId::parse(id).ok()?))
+    }
+    /// The key of an entry whose record is not held as good.
+    pub fn entry(origin: &Origin, index: u64) -> Self {
+        Self::new(KeyType::Entry, &format!("{origin} {index}"))
+    }
+    /// The key of an agreement.
+    pub fn agreement(id: AgreementId) -> Self {
+        Self::new(KeyType::Agreement, &id.to_string())
     }
     /// From stored bytes.
     pub fn from_bytes(bytes: Vec<u8>) -> Option<Self> {
@@ -121,7 +135,7 @@ pub fn filed_under(view: &View, corrected: &[Key]) -> Vec<Key> {
         Body::QualificationRecognition(body) => keys.extend(body.subject.iter().chain(&body.same_as).map(subject)),
         Body::Withdrawal { .. } => {}
     }
-    keys.extend(view.citations().map(|(issuer, id)| Key::record(issuer, id)));
+    keys.extend(view.citations().map(|citation| Key::record(citation.issuer, citation.id)));
     keys.into_iter().collect()
 }
 
@@ -140,6 +154,7 @@ pub(super) fn speaks_of(view: &View, key: &Key) -> bool {
         (Body::StudentStatus { .. }, KeyType::Connection) => true,
         // Whoever cites, what is cited and what became of it: nothing else is brought there.
         (_, KeyType::Record) => true,
+        (_, KeyType::Entry | KeyType::Agreement) => false,
         (Body::QualificationRecognition(body), KeyType::Subject) => {
             body.subject.iter().chain(&body.same_as).any(|other| other == value)
         }

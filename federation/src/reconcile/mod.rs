@@ -24,6 +24,7 @@ mod fixture;
 mod properties;
 
 use crate::agreement::Standing;
+use crate::pull::{Check, PayloadState};
 use case::Case;
 use finding::Finding;
 use hefu_schemas::agreement::{Calendar, Party};
@@ -51,6 +52,32 @@ pub struct Fact {
     pub id: RecordId,
     /// The members that rules read.
     pub view: View,
+}
+
+/// What is known of one entry whose record is not held as good: what the judge noted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flaw {
+    /// Whose log.
+    pub origin: Origin,
+    /// Where in it.
+    pub index: u64,
+    /// The record's id, where it could be read.
+    pub id: Option<RecordId>,
+    /// `Invalid` or `Quarantined`; `Held` for a record under a key since revoked.
+    pub state: PayloadState,
+    /// Name of the check that failed, `: ` and a part of the terms behind it where there is one.
+    pub reason: Option<String>,
+}
+
+impl Flaw {
+    /// The check that failed, and the part of the terms that it names.
+    fn check(&self) -> (Option<Check>, Option<&str>) {
+        let reason = self.reason.as_deref().unwrap_or_default();
+        match reason.split_once(": ") {
+            Some((check, part)) => (Check::from_code(check), Some(part)),
+            None => (Check::from_code(reason), None),
+        }
+    }
 }
 
 /// Everything about one agreement that rules read.
@@ -102,6 +129,18 @@ pub fn reconcile(context: &Context<'_>, key: &Key, facts: &[Fact]) -> Evaluation
     let origins: BTreeSet<&Origin> = facts.iter().map(|fact| &fact.origin).collect();
     let matched = key.key_type().joins_halves() && origins.len() >= 2 && findings.is_empty();
     Evaluation { matched, findings, next }
+}
+
+/// Evaluates the key of a flawed entry ([`key::Key::entry`]).
+pub fn reconcile_entry(context: &Context<'_>, flaw: &Flaw) -> Evaluation {
+    let (findings, next) = rules::evaluate_entry(context, flaw);
+    Evaluation { findings, matched: false, next }
+}
+
+/// Evaluates the key of the agreement itself ([`key::Key::agreement`]): its parties' acts and proofs are the facts.
+pub fn reconcile_agreement(context: &Context<'_>) -> Evaluation {
+    let (findings, next) = rules::evaluate_agreement(context);
+    Evaluation { findings, matched: false, next }
 }
 
 /// Sizes of the logs that an evaluation is bound to (exclusive upper index by origin).

@@ -46,7 +46,8 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/v1/fsck").route(web::post().to(run_fsck)));
 }
 
-fn body<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Outcome<T> {
+/// A JSON body.
+pub(super) fn body<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Outcome<T> {
     serde_json::from_slice(bytes).map_err(|error| Problem::new(Code::BadRequest, format!("body: {error}")))
 }
 

@@ -1,7 +1,7 @@
 //! The door of local systems: a registrar's or a school's program, with a token for each. Every handler begins with the token
 //! and the action that it needs; what the token does not cover looks as if it were not there.
 
-use super::search::{self, Query};
+use super::search::{self, Asked, Query};
 use super::{Parameters, agreement_within, control, json, openapi, records};
 use crate::Node;
 use crate::problem::{Code, Outcome, Problem};
@@ -27,6 +27,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
                 .route(web::head().to(find_records))
                 .route(web::post().to(publish)),
         )
+        .service(web::resource("/v1/records/search").route(web::post().to(search_records)))
         .service(web::resource("/v1/records/{id}").route(web::get().to(record)).route(web::head().to(record)))
         .service(web::resource("/v1/findings").route(web::get().to(findings)).route(web::head().to(findings)))
         .service(web::resource("/v1/findings/{id}").route(web::get().to(finding)).route(web::head().to(finding)))
@@ -55,7 +56,16 @@ async fn allowed(node: &Node, request: &HttpRequest, action: Action) -> Outcome<
 async fn find_records(node: web::Data<Node>, request: HttpRequest) -> Outcome<HttpResponse> {
     let scope = allowed(&node, &request, Action::ReadRecords).await?;
     let query = parameters::<Query>(&request)?;
-    search::search_within(&node, &query, &scope).await
+    search::search_within(&node, &query, Asked::ByUrl, &scope).await
+}
+
+/// The same by a body, which may name a person's reference.
+async fn search_records(node: web::Data<Node>, request: HttpRequest, body: web::Bytes) -> Outcome<HttpResponse> {
+    let scope = allowed(&node, &request, Action::ReadRecords).await?;
+    if !matches!(media_type(&request), Some(Media::Json)) {
+        return Err(Problem::new(Code::MediaType, "expected application/json"));
+    }
+    search::search_within(&node, &control::body(&body)?, Asked::ByBody, &scope).await
 }
 
 /// One record.

@@ -26,12 +26,15 @@ const MAX_PARTS: usize = 16;
 
 /// Routes of the control socket: all agreements.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.service(web::resource("/v1/records/{id}").route(web::get().to(operators_record)));
+    config
+        .service(web::resource("/v1/records/search").route(web::post().to(operators_search_by_body)))
+        .service(web::resource("/v1/records/{id}").route(web::get().to(operators_record)));
 }
 
 /// What to look for.
-#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = RecordSearch)]
 pub(super) struct Query {
     /// UUID or URN of an agreement.
     agreement: Option<String>,
@@ -41,7 +44,8 @@ pub(super) struct Query {
     origin: Option<String>,
     /// Payload state; `held` if absent, `any` for all.
     state: Option<String>,
-    /// Subject reference under which a record is filed.
+    /// Subject reference under which a record is filed. Only in a body: URLs are logged by gateways.
+    #[param(ignore)]
     subject: Option<String>,
     /// URN of the connection under which a record is filed.
     connection: Option<String>,
@@ -50,7 +54,7 @@ pub(super) struct Query {
     /// Rows of a page, 1 to 1000.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
-    /// Where the page begins, as in `next` of the page before.
+    /// Where the page begins, as in `next` or `from` of the page before.
     from: Option<String>,
 }
 
@@ -94,9 +98,21 @@ pub(super) struct Row {
 pub(super) struct Page {
     /// By log and index.
     records: Vec<Row>,
-    /// The next page; absent at the end. A page may be short, even empty, before that.
+    /// The next page of a search by URL; absent at the end. A page may be short, even empty, before that.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
+    /// Where the next page begins; absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+}
+
+/// How the question came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// In a URL, which gateways and proxies log: a subject reference does not belong there.
+    ByUrl,
+    /// In a body.
+    ByBody,
 }
 
 /// The agreements within a scope; the built-in ones are in the widest alone.
@@ -113,7 +129,12 @@ fn agreements(node: &Node, scope: &Scope) -> Vec<AgreementNo> {
 
 /// The operator's search.
 pub(super) async fn operators_search(node: web::Data<Node>, query: super::Parameters<Query>) -> Outcome<HttpResponse> {
-    search_within(&node, &query, &Scope::Everything).await
+    search_within(&node, &query, Asked::ByUrl, &Scope::Everything).await
+}
+
+/// The operator's search by a body.
+async fn operators_search_by_body(node: web::Data<Node>, body: web::Bytes) -> Outcome<HttpResponse> {
+    search_within(&node, &super::control::body(&body)?, Asked::ByBody, &Scope::Everything).await
 }
 
 /// The operator's record.
@@ -122,12 +143,15 @@ async fn operators_record(node: web::Data<Node>, id: web::Path<String>) -> Outco
 }
 
 /// A page of what is asked for within a scope.
-pub(super) async fn search_within(node: &Node, query: &Query, scope: &Scope) -> Outcome<HttpResponse> {
+pub(super) async fn search_within(node: &Node, query: &Query, asked: Asked, scope: &Scope) -> Outcome<HttpResponse> {
+    if asked == Asked::ByUrl && query.subject.is_some() {
+        return Err(Problem::new(Code::BadRequest, "subject: not in a URL; POST it to /v1/records/search"));
+    }
     let agreements = match &query.agreement {
         Some(id) => vec![super::agreement_within(node, id, scope)?.no],
         None => agreements(node, scope),
     };
-    search(node, query, &agreements).await
+    search(node, query, asked, &agreements).await
 }
 
 /// One record within a scope.
@@ -136,7 +160,7 @@ pub(super) async fn one_within(node: &Node, id: &str, scope: &Scope) -> Outcome<
 }
 
 /// A page of what is asked for among these agreements.
-async fn search(node: &Node, query: &Query, agreements: &[AgreementNo]) -> Outcome<HttpResponse> {
+async fn search(node: &Node, query: &Query, asked: Asked, agreements: &[AgreementNo]) -> Outcome<HttpResponse> {
     let wrong = |name: &str, expected: &str| Problem::new(Code::BadRequest, format!("{name}: expected {expected}"));
     let origins = node.store.origins().await?;
     let limit = query.limit.unwrap_or(DEFAULT_ROWS);
@@ -171,7 +195,9 @@ async fn search(node: &Node, query: &Query, agreements: &[AgreementNo]) -> Outco
         from: from.transpose()?.unwrap_or(Place::START),
     };
     let (rows, next) = collect(node, &origins, search, limit).await?;
-    json(&Page { records: rows, next: next.map(|next| link(query, next)) })
+    let from = next.map(|Place(OriginNo(origin), index)| format!("{origin}.{index}"));
+    let next = next.filter(|_| asked == Asked::ByUrl).map(|next| link(query, next));
+    json(&Page { records: rows, next, from })
 }
 
 /// Rows until the page is full, in number or in bytes, and where it goes on.
@@ -240,7 +266,6 @@ fn link(query: &Query, Place(OriginNo(origin), index): Place) -> String {
         ("kind", query.kind.clone()),
         ("origin", query.origin.clone()),
         ("state", query.state.clone()),
-        ("subject", query.subject.clone()),
         ("connection", query.connection.clone()),
         ("since", query.since.map(|since| since.to_string())),
         ("limit", query.limit.map(|limit| limit.to_string())),

@@ -12,6 +12,7 @@ use hefu_federation::entry::Audience;
 use hefu_federation::proof;
 use hefu_federation::reconcile::key::keys_of;
 use hefu_federation::reconcile::view::{Body, View};
+use hefu_schemas::id::Origin;
 use hefu_schemas::record::{Completion, Draft, DraftError, Record};
 use hefu_schemas::text::Text;
 use hefu_schemas::violation::Violation;
@@ -44,7 +45,8 @@ pub(super) fn seal(node: &Node, agreements: &Snapshot, created_s: i64, line: &[u
         refuse(vec![violation("", "record/members", "缺少规则所需成员", "members that the rules read are missing")])
     })?;
     let known = agreement(node, agreements, &view, created_s).map_err(|violation| refuse(vec![violation]))?;
-    let contradictions = against_terms(&known, &record, &view).map_err(|violation| refuse(vec![violation]))?;
+    let contradictions =
+        against_terms(&known, &record, &view, &node.origin).map_err(|violation| refuse(vec![violation]))?;
     let signed = proof::sign(record, &node.keys.record);
     let salt = random();
     let commitment = commit(&salt, signed.bytes());
@@ -127,13 +129,24 @@ fn agreement(node: &Node, agreements: &Snapshot, view: &View, now_s: i64) -> Res
     Ok(known.clone())
 }
 
+/// The agreement says which offices may state what (rule A4).
+fn competent(known: &Known, view: &View, origin: &Origin) -> Result<(), Violation> {
+    let Some((kind, stage)) = view.competence() else { return Ok(()) };
+    let may = known.document.party(origin).is_some_and(|party| party.may_state(kind, stage, &view.stated_by));
+    may.then_some(()).ok_or_else(|| {
+        let zh = "协议未授权该机关出具此类记录";
+        violation("/statedBy", "agreement/may-state", zh, "this office may not state such records under the agreement")
+    })
+}
+
 /// Over-sharing and a wrong epoch are never published; a date outside the agreement only by decision.
-fn against_terms(known: &Known, record: &Record, view: &View) -> Result<Vec<Violation>, Violation> {
+fn against_terms(known: &Known, record: &Record, view: &View, origin: &Origin) -> Result<Vec<Violation>, Violation> {
     let document = &known.document;
     document.in_scope(record.kind(), record.document()).map_err(|row| {
         let zh = format!("超出协议约定的共享范围（{row}）");
         violation("/credentialSubject", "agreement/scope", &zh, &format!("outside the agreement's scope ({row})"))
     })?;
+    competent(known, view, origin)?;
     let schema = record
         .document()
         .root()

@@ -4,6 +4,7 @@
 //! Durability: a method that returns `Ok` has committed; a crash at any point leaves either all or nothing of one
 //! call. Every write is one transaction. Methods are idempotent where that is said.
 
+mod agreements;
 pub(crate) mod fault;
 mod head;
 mod number;
@@ -14,6 +15,8 @@ mod token;
 
 pub use token::{TokenRow, TokenStore};
 
+pub use agreements::{AgreementStore, DocumentRow};
+
 use async_trait::async_trait;
 use hefu_federation::append::{Head, Plan};
 use hefu_federation::entry::Act;
@@ -21,7 +24,7 @@ use hefu_federation::pull::PayloadState;
 use hefu_federation::reconcile::finding::Finding;
 use hefu_federation::reconcile::key::Key;
 use hefu_federation::tree::Hash;
-use hefu_schemas::id::{AgreementId, Did, Digest, Origin, RecordId};
+use hefu_schemas::id::{Did, Digest, Origin, RecordId};
 use hefu_schemas::record::Kind;
 use jiff::civil::Date;
 use thiserror::Error;
@@ -35,6 +38,8 @@ pub const OWN: OriginNo = OriginNo(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AgreementNo(pub i64);
 impl AgreementNo {
+    /// No agreement: of observations.
+    pub const NONE: Self = Self(0);
     /// Number of the built-in agreement `public`, on every node.
     pub const PUBLIC: Self = Self(1);
     /// Number of the built-in agreement `holder`, on every node.
@@ -245,6 +250,11 @@ pub trait LogStore: Send + Sync {
     async fn tile(&self, origin: OriginNo, level: u8, index: u64) -> StoreResult<Option<Vec<u8>>>;
     /// A stored bundle with its width.
     async fn bundle(&self, origin: OriginNo, index: u64) -> StoreResult<Option<(u16, Vec<u8>)>>;
+    /// Notes entries of a log that say something of its keys or are not understood: (index, leaf data). Noting them again
+    /// replaces them.
+    async fn note_signed(&self, origin: OriginNo, entries: &[(u64, Vec<u8>)]) -> StoreResult<()>;
+    /// Those of them that the log holds, by index.
+    async fn signed(&self, origin: OriginNo) -> StoreResult<Vec<(u64, Vec<u8>)>>;
     /// Acts on agreements in all logs, by origin and index.
     async fn acts(&self) -> StoreResult<Vec<ActRow>>;
 }
@@ -276,7 +286,7 @@ pub trait PayloadStore: Send + Sync {
     /// (a row whose id stands at another index of this origin is stored as invalid, reason `id-new`, without keys); dirty keys are queued,
     /// and with them the `record` keys of cited records that the rows are, correct or withdraw.
     /// Returns the indexes turned down that way, ascending. Only held, pending, restricted and quarantined rows take their id; only keys
-    /// of held rows are queued. Idempotent.
+    /// of held rows are queued, and the `entry` keys of invalid and quarantined ones. Idempotent.
     async fn absorb(&self, origin: OriginNo, rows: &[(PayloadRow, Vec<Key>)]) -> StoreResult<Vec<u64>>;
     /// Rows of one agreement in [from, until) in index order, at most `limit`, payloads included.
     async fn rows(
@@ -302,46 +312,6 @@ pub trait PayloadStore: Send + Sync {
     async fn state_counts(&self, origin: OriginNo, agreement: AgreementNo) -> StoreResult<Vec<(PayloadState, u64)>>;
     /// Digest of the payload states of [0, size) (bytes: Tally), with block digests cached.
     async fn states_digest(&self, origin: OriginNo, agreement: AgreementNo, size: u64) -> StoreResult<Digest>;
-}
-
-/// An agreement document that we hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "as in the table's comment")]
-pub struct DocumentRow {
-    pub no: AgreementNo,
-    pub id: AgreementId,
-    pub version: u32,
-    pub digest: Digest,
-    pub bytes: Vec<u8>,
-    pub received_ms: i64,
-}
-
-/// Agreements, proofs, linkages.
-#[async_trait]
-pub trait AgreementStore: Send + Sync {
-    /// Stores a document (idempotent); the number of its id.
-    async fn add_document(
-        &self,
-        id: AgreementId,
-        version: u32,
-        digest: &Digest,
-        bytes: &[u8],
-        now_ms: i64,
-    ) -> StoreResult<AgreementNo>;
-    /// All documents by number and version.
-    async fn documents(&self) -> StoreResult<Vec<DocumentRow>>;
-    /// Stores a verified detached proof of a party (idempotent).
-    async fn add_proof(&self, digest: &Digest, party: &Origin, proof: &[u8]) -> StoreResult<()>;
-    /// Proofs of a document by party.
-    async fn proofs(&self, digest: &Digest) -> StoreResult<Vec<(Origin, Vec<u8>)>>;
-    /// Stores a linkage (secret ‖ label key) of an epoch (idempotent).
-    async fn add_linkage(&self, agreement: AgreementNo, epoch: u32, secret: &[u8; 64]) -> StoreResult<()>;
-    /// The linkages of an agreement by epoch.
-    async fn linkages(&self, agreement: AgreementNo) -> StoreResult<Vec<(u32, zeroize::Zeroizing<[u8; 64]>)>>;
-    /// Stores a linkage sealed for a party (JSON), to be served to it (idempotent: the first stays).
-    async fn add_sealed(&self, agreement: AgreementNo, epoch: u32, to: &Did, sealed: &[u8]) -> StoreResult<()>;
-    /// The sealed linkage for a party.
-    async fn sealed(&self, agreement: AgreementNo, epoch: u32, to: &Did) -> StoreResult<Option<Vec<u8>>>;
 }
 
 /// A key that is to be evaluated, mostly because an entry was filed under it.
@@ -394,7 +364,8 @@ pub trait ReconcileStore: Send + Sync {
     async fn dirty(&self, agreement: AgreementNo, limit: usize) -> StoreResult<Vec<DirtyRow>>;
     /// Number of queued rows.
     async fn dirty_count(&self) -> StoreResult<u64>;
-    /// Held rows filed under these keys (stored facts and `dirty` ones given), payloads included: (position in `keys`, origin, row).
+    /// Held rows filed under these keys (stored facts and `dirty` ones given), payloads included, and under `entry` keys the invalid
+    /// and quarantined ones too: (position in `keys`, origin, row).
     async fn facts(
         &self,
         agreement: AgreementNo,
@@ -436,7 +407,14 @@ pub trait ReconcileStore: Send + Sync {
     async fn store_buckets(&self, agreement: AgreementNo, rows: &[BucketRow]) -> StoreResult<()>;
     /// All computed buckets.
     async fn buckets(&self, agreement: AgreementNo) -> StoreResult<Vec<BucketRow>>;
-    /// Open findings, gravest first, with their keys; `rule` filters.
+    /// Queues keys to be evaluated, with the entry of an origin to be filed under each.
+    async fn queue(&self, agreement: AgreementNo, origin: OriginNo, keys: &[(u64, Key)]) -> StoreResult<()>;
+    /// Notes what this node alone has seen of an origin (rule G2); noting it again changes nothing.
+    async fn observe(&self, origin: OriginNo, finding: &Finding, now_ms: i64) -> StoreResult<()>;
+    /// Takes away what was noted of an origin: it is settled.
+    async fn settle(&self, origin: OriginNo) -> StoreResult<()>;
+    /// Open findings, gravest first, with their keys; `rule` filters. What was observed of an origin comes first and, being of no
+    /// agreement ([`AgreementNo::NONE`]), only where no agreement is asked for.
     async fn findings(
         &self,
         agreement: Option<AgreementNo>,

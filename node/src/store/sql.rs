@@ -35,6 +35,12 @@ pub(super) const SET_NOTE: &str =
 pub(super) const TILE: &str = "SELECT hashes FROM tile WHERE origin = $1 AND level = $2 AND idx = $3";
 /// A bundle.
 pub(super) const BUNDLE: &str = "SELECT width, body FROM entry_bundle WHERE origin = $1 AND idx = $2";
+/// Notes an entry that says something of keys.
+pub(super) const NOTE_SIGNED: &str = "INSERT INTO signed_entry (origin, idx, data) VALUES ($1, $2, $3) \
+     ON CONFLICT (origin, idx) DO UPDATE SET data = excluded.data";
+/// Those of a log, as far as it is held.
+pub(super) const SIGNED: &str = "SELECT s.idx, s.data FROM signed_entry s JOIN head h ON h.origin = s.origin \
+     WHERE s.origin = $1 AND s.idx < h.size ORDER BY s.idx";
 /// All acts.
 pub(super) const ACTS: &str = "SELECT origin, idx, digest, act, on_date, t FROM agreement_act ORDER BY origin, idx";
 
@@ -123,6 +129,14 @@ pub(super) const FINDINGS_WITH_ID: &str =
 /// Number of findings.
 pub(super) const FINDING_COUNTS: &str = "SELECT agreement, rule, severity, COUNT(*) FROM finding \
      GROUP BY agreement, rule, severity ORDER BY agreement, severity DESC, rule";
+/// Notes an observation; the first stays.
+pub(super) const OBSERVE: &str = "INSERT INTO observation (id, origin, rule, severity, opened_ms, json) \
+     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING";
+/// Takes the observations of an origin away.
+pub(super) const SETTLE: &str = "DELETE FROM observation WHERE origin = $1";
+/// Observations, gravest first: a few at most.
+pub(super) const OBSERVATIONS: &str =
+    "SELECT json FROM observation WHERE $1 IS NULL OR rule = $1 ORDER BY severity DESC, rule, id";
 /// Stores a tally statement.
 pub(super) const ADD_TALLY: &str = "INSERT INTO tally (agreement, as_of, party, statement, received_ms) \
      VALUES ($1, $2, $3, $4, $5) ON CONFLICT (agreement, as_of, party) \

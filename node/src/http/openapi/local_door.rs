@@ -45,6 +45,19 @@ fn records(paths: &mut Paths) {
         .fails(400, "A parameter is not in its form")
         .fails(404, "The agreement or the origin is unknown")
         .add(paths);
+    Op::post("/v1/records/search", "searchRecords", "Search own and held records, also those of a person")
+        .about(
+            "The members are the parameters of the search by URL, and `subject`, a subject reference: it belongs into no URL, since \
+             gateways log those. The next page begins at `from`, which goes into the same question.",
+        )
+        .token(Action::ReadRecords)
+        .body(&[(JSON, "RecordSearch", json!({"kind": "student-status", "limit": 10}))])
+        .answers("A page", &[(JSON, "RecordPage")])
+        .fails(400, "A member is not in its form")
+        .fails(404, "The agreement or the origin is unknown")
+        .fails(413, "The body is over the limit")
+        .fails(415, "Not JSON")
+        .add(paths);
     let line = format!("{}\n", draft_example());
     Op::post("/v1/records", "publish", "Publish one draft, or many")
         .about(

@@ -148,6 +148,7 @@ pub(super) fn schemas(components: ComponentsBuilder, door: Door) -> ComponentsBu
     match door {
         Door::Public => components,
         Door::Local => components
+            .schema_from::<search::Query>()
             .schema_from::<search::Page>()
             .schema_from::<search::Row>()
             .schema_from::<local::Statement>()

@@ -38,7 +38,7 @@ pub(super) const FIND_BEFORE: Bulk = Bulk {
 pub(super) const FIND_AFTER: Bulk = Bulk {
     before: "SELECT v.column1, p.origin, p.idx FROM (VALUES ",
     columns: 3,
-    after: ") AS v CROSS JOIN payload p INDEXED BY payload_by_of \
+    after: ") AS v CROSS JOIN payload p INDEXED BY payload_by_corrected \
             ON p.origin = v.column2 AND p.of_idx = v.column3 AND p.of_idx IS NOT NULL",
 };
 pub(super) const FIND_RECORDS: Bulk = Bulk {

@@ -2,7 +2,7 @@
 
 use super::bulk::{Args, Bulk};
 use super::payload::{draft_hash, find_drafts, find_ids};
-use super::{cited, states};
+use super::{cited, facts, states};
 use crate::store::number::{count, damaged, int, of_kind};
 use crate::store::{AgreementNo, OWN, OriginNo, OwnRecord, PayloadRow, StoreError, StoreResult, sql};
 use hefu_federation::append::Plan;
@@ -127,11 +127,12 @@ async fn write_rows(
     if bulk.execute(conn, rows, bind).await? != count(rows) {
         return Err(StoreError::Differs { what: format!("payload {}: agreement of a row", origin.0) });
     }
-    // Only what is held is a fact: keys of anything else wait until it is.
+    // Only what is held is a fact: keys of anything else wait until it is, but for those of flawed entries.
     let mut keys: BTreeMap<AgreementNo, Vec<(Option<u64>, &Key)>> = BTreeMap::new();
-    for new in rows.iter().filter(|new| new.state == PayloadState::Held) {
+    for new in rows.iter().filter(|new| new.state == PayloadState::Held || facts::is_flaw(new.state)) {
         let queue = keys.entry(new.row.agreement).or_default();
-        queue.extend(new.keys.iter().map(|key| (Some(new.row.index), key)));
+        let filed = new.keys.iter().filter(|key| facts::is_fact(key, new.state));
+        queue.extend(filed.map(|key| (Some(new.row.index), key)));
     }
     for (agreement, mut keys) in keys {
         let held = rows.iter().filter(|new| new.state == PayloadState::Held && new.row.agreement == agreement);
@@ -145,7 +146,7 @@ async fn write_rows(
 }
 
 /// Queues keys to be evaluated, with the entry that was filed under them, if any.
-async fn queue(
+pub(super) async fn queue(
     conn: &mut SqliteConnection,
     agreement: AgreementNo,
     origin: OriginNo,

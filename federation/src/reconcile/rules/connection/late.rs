@@ -344,7 +344,7 @@ mod tests {
         let finding = evaluation.findings.first().unwrap();
         assert_eq!(finding.owner, Owner { party: origin(CHENGDU), office: Some("510107".to_owned()) });
         assert_eq!(finding.due_on, Some(day(3, 16)));
-        assert_eq!(finding.evidence.iter().map(|e| e.record).collect::<Vec<_>>(), [at]);
+        assert_eq!(finding.evidence.iter().filter_map(|e| e.record).collect::<Vec<_>>(), [at]);
         assert!(finding.text.en.contains("Chengdu Education Bureau (office 510107)"), "{}", finding.text.en);
         assert!(finding.text.en.contains("3 working days late"), "{}", finding.text.en);
         assert!(finding.text.zh.contains("成都市教育局（机关510107）"), "{}", finding.text.zh);

@@ -347,7 +347,7 @@ mod tests {
         let evaluation = world.reconcile(&pupil(), day(3, 15));
         let finding = evaluation.findings.first().unwrap();
         assert_eq!(finding.owner, Owner { party: origin(KUNMING), office: Some("530102".to_owned()) });
-        assert_eq!(finding.evidence.iter().map(|e| e.record).collect::<Vec<_>>(), [one, at]);
+        assert_eq!(finding.evidence.iter().filter_map(|e| e.record).collect::<Vec<_>>(), [one, at]);
         assert_eq!((finding.due_on, evaluation.next), (None, None));
         for fact in &mut world.facts {
             fact.view.body = Entry::from_body(fact.view.body.clone()).same_as(newer).body;

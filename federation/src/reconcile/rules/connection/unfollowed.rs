@@ -436,7 +436,8 @@ mod tests {
         assert_eq!(receiver.owner, Owner { party: origin(CHENGDU), office: Some("510107".to_owned()) });
         assert_eq!((sender.due_on, receiver.due_on), (Some(day(3, 25)), Some(day(3, 25))));
         assert!(
-            sender.evidence.iter().any(|e| e.record == one) && receiver.evidence.iter().any(|e| e.record == joined)
+            sender.evidence.iter().any(|e| e.record == Some(one))
+                && receiver.evidence.iter().any(|e| e.record == Some(joined))
         );
         world.add(KUNMING, status(day(3, 22), Event::Repeat, Status::Enrolled).follows(one));
         world.add(CHENGDU, step(Role::Receiving, Step::FileReceived, day(3, 24)).follows(joined));

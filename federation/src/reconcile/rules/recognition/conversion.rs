@@ -367,7 +367,7 @@ mod tests {
         let evaluation = world.reconcile(&Key::record(&did(KUNMING), award), day(9, 1));
         let finding = evaluation.findings.first().unwrap();
         assert_eq!((finding.about.as_str(), finding.members.as_slice()), ("converted", &["mapping/1".to_owned()][..]));
-        assert_eq!(finding.evidence.iter().map(|e| e.record).collect::<Vec<_>>(), [own, award]);
+        assert_eq!(finding.evidence.iter().filter_map(|e| e.record).collect::<Vec<_>>(), [own, award]);
         assert_eq!(finding.owner.party, origin(CHENGDU));
     }
 

@@ -323,7 +323,7 @@ mod tests {
         let evaluation = world.reconcile(&Key::record(&did(KUNMING), one), day(9, 1));
         let finding = evaluation.findings.first().unwrap();
         assert_eq!(finding.owner, Owner { party: origin(CHENGDU), office: Some("530102".to_owned()) });
-        assert_eq!(finding.evidence.iter().map(|e| e.record).collect::<Vec<_>>(), [own, revoked]);
+        assert_eq!(finding.evidence.iter().filter_map(|e| e.record).collect::<Vec<_>>(), [own, revoked]);
         assert_eq!(finding.members, ["source.record"]);
         assert_eq!(world.reconcile(&pupil(), day(9, 1)).findings, evaluation.findings);
     }

@@ -266,7 +266,7 @@ mod tests {
         let two = world.add(KUNMING, enters(day(3, 1)));
         let before = world.reconcile(&pupil(), day(3, 2));
         let finding = before.findings.first().unwrap();
-        assert_eq!(finding.evidence.iter().map(|e| e.record).collect::<Vec<_>>(), [one, two]);
+        assert_eq!(finding.evidence.iter().filter_map(|e| e.record).collect::<Vec<_>>(), [one, two]);
         assert_eq!((finding.owner.party.as_str(), finding.due_on), (KUNMING, None));
         assert_eq!(world.reconcile(&pupil(), day(2, 1)).next, Some(day(3, 1)));
         world.add(KUNMING, status(day(3, 5), Event::Repeat, Status::Enrolled).follows(one));

@@ -283,7 +283,11 @@ mod tests {
         let finding = before.findings.first().unwrap();
         assert_eq!(finding.owner.party, origin(CHENGDU));
         assert_eq!(finding.due_on, Some(day(3, 16)));
-        assert_eq!(finding.evidence.iter().map(|e| e.record).collect::<Vec<_>>(), [two, one], "sorted by origin");
+        assert_eq!(
+            finding.evidence.iter().filter_map(|e| e.record).collect::<Vec<_>>(),
+            [two, one],
+            "sorted by origin"
+        );
         world.add(KUNMING, status(day(3, 20), Event::Suspend, Status::Suspended).follows(one));
         let after = world.reconcile(&pupil(), day(4, 1));
         assert_eq!(

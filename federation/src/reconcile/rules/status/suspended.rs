@@ -184,7 +184,7 @@ mod tests {
         let finding = evaluation.findings.first().unwrap();
         assert_eq!((finding.owner.party.as_str(), finding.owner.office.as_deref()), (KUNMING, Some("530102")));
         assert_eq!(finding.due_on, Some(day(6, 1)));
-        assert_eq!(finding.evidence.iter().map(|e| e.record).collect::<Vec<_>>(), [one]);
+        assert_eq!(finding.evidence.iter().filter_map(|e| e.record).collect::<Vec<_>>(), [one]);
         assert_eq!(evaluation.next, None);
     }
 

@@ -19,6 +19,10 @@ pub struct Config {
     pub url: String,
     /// Address that `serve` listens on.
     pub listen: SocketAddr,
+    /// Address of the door for local systems with tokens; none: it stays shut. Plain HTTP on a loopback address or behind a
+    /// gateway, else TLS with the listener's certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local: Option<SocketAddr>,
     /// GB/T 2260 code of the city, six digits.
     pub city: String,
     /// Name of the city by BCP 47 key.

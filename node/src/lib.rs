@@ -40,6 +40,7 @@ pub mod store;
 pub mod synthetic;
 pub mod tally;
 pub mod telemetry;
+pub mod token;
 pub mod verify;
 
 pub use node::Node;

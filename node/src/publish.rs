@@ -18,6 +18,7 @@ use crate::compute::compute;
 use crate::problem::{Code, Outcome, Problem};
 use crate::sequencer::{MAX_SUBMISSION, Sealed};
 use crate::store::{DraftRow, OWN};
+use crate::token::Scope;
 use chain::Chains;
 pub(crate) use chain::view_of;
 use hefu_schemas::id::{Digest, RecordId};
@@ -47,6 +48,8 @@ pub struct Options {
     pub despite_findings: Option<String>,
     /// Check only.
     pub dry_run: bool,
+    /// The agreements that may be cited; others look like unknown ones.
+    pub scope: Scope,
 }
 
 /// A violation with its line.
@@ -105,7 +108,8 @@ impl Staging {
         if self.lines > MAX_DRAFTS {
             return Err(Problem::new(Code::TooLarge, format!("more than {MAX_DRAFTS} drafts; publish in parts")));
         }
-        let (node, created_s, snapshot) = (self.node.clone(), self.created_s, self.node.registry.snapshot());
+        let (node, created_s) = (self.node.clone(), self.created_s);
+        let snapshot = self.options.scope.within(self.node.registry.snapshot());
         let staged: Vec<Result<Staged, seal::Refused>> = compute(move || {
             let job = |line: &Vec<u8>| seal(&node, &snapshot, created_s, line);
             lines.par_iter().with_min_len(crate::compute::JOB_LEN / 4).map(job).collect()

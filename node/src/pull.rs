@@ -3,9 +3,11 @@
 //! next round goes on where this one ended.
 
 mod judge;
+mod keys;
 mod observe;
 
 pub(crate) use judge::keys_at;
+pub(crate) use keys::signer_of;
 
 use crate::Node;
 use crate::client::Client;
@@ -23,7 +25,6 @@ use hefu_federation::checkpoint::Checkpoint;
 use hefu_federation::commitment::blind_label;
 use hefu_federation::entry::{Audience, Body, Entry};
 use hefu_federation::frontier::{Frontier, FrontierError, VerifiedEntries};
-use hefu_federation::key::Role;
 use hefu_federation::note::MAX_NOTE_LEN;
 use hefu_federation::pull::{CheckpointVerdict, State, Want, judge_checkpoint, plan};
 use hefu_federation::tile::{MAX_BUNDLE_LEN, TILE_WIDTH, TileMap, TilePath, decode_hashes, split_bundle, tile_width};
@@ -138,9 +139,7 @@ impl<'a> Round<'a> {
 
     async fn checkpoint(&mut self) -> Outcome<()> {
         let note = self.required("checkpoint", MAX_NOTE_LEN).await?;
-        let key = self.ring.keys().find(|(role, ..)| *role == Role::Log).map(|(_, key, _)| key);
-        let key = key.ok_or_else(|| self.misbehaved("genesis has no log key"))?;
-        let checkpoint = Checkpoint::open(&note, &self.peer.origin, key).map_err(|error| self.misbehaved(error))?;
+        let checkpoint = self.ring.open_checkpoint(&note).map_err(|error| self.misbehaved(error))?;
         self.note = note.clone();
         let size = self.head.range.size();
         let own_root = if checkpoint.size <= size && size > 0 {
@@ -269,6 +268,7 @@ impl<'a> Round<'a> {
                 acts.push(ActRow { origin: self.peer.no, index, digest: *digest, act: *act, on: *on, t: entry.t });
             }
         }
+        self.note_keys(verified).await?;
         let plan = plan_data(&self.head, verified.data().to_vec(), verified.last_t())
             .map_err(|error| Problem::new(Code::Internal, format!("append: {error}")))?;
         self.node.store.append_replica(self.peer.no, &plan, &acts).await?;
@@ -403,7 +403,7 @@ fn labelled(known: &Known, entries: &[(u64, Entry)]) -> Vec<(u64, i64, Option<u6
         let (c, audience, of) = match &entry.body {
             Body::Record { c, a } => (c, a, None),
             Body::Amend { c, a, of } | Body::Withdraw { c, a, of } => (c, a, Some(*of)),
-            Body::Genesis(_) | Body::Agreement { .. } | Body::Unknown => return None,
+            Body::Genesis(_) | Body::Agreement { .. } | Body::Signed(_) | Body::Unknown => return None,
         };
         let Audience::Agreement(label) = audience else { return None };
         (blind_label(linkage.label_key(), c) == *label).then_some((*index, entry.t, of))

@@ -6,17 +6,21 @@
 
 use crate::Node;
 use crate::compute::compute;
+use crate::node::ring_of;
 use crate::problem::Outcome;
 use crate::publish::view_of;
+use crate::pull::signer_of;
 use crate::registry::Known;
-use crate::store::{AgreementNo, DirtyRow, EvaluatedKey, OriginNo, PayloadRow};
+use crate::store::{AgreementNo, DirtyRow, EvaluatedKey, OriginNo, OriginRow, PayloadRow};
+use hefu_federation::pull::{Check, PayloadState};
 use hefu_federation::reconcile::key::{Key, KeyType};
 use hefu_federation::reconcile::{Context, Evaluation, Fact, Flaw, reconcile, reconcile_agreement, reconcile_entry};
+use hefu_federation::trust::KeyRing;
 use hefu_schemas::id::Origin;
 use jiff::civil::Date;
 use rayon::prelude::*;
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Queue rows of one step. Keys are HMACs: the more rows are merged at a time, the fewer pages each of them dirties.
@@ -141,11 +145,12 @@ pub async fn evaluations(
         }
     }
     let (flawed, rows): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(position, ..)| is_entry(keys, *position));
-    let origins: HashMap<OriginNo, Origin> =
-        node.store.origins().await?.into_iter().map(|row| (row.no, row.origin)).collect();
+    let rows_of_origins = node.store.origins().await?;
+    let rings = rings(node, &rows_of_origins, &flawed).await?;
+    let origins: HashMap<OriginNo, Origin> = rows_of_origins.into_iter().map(|row| (row.no, row.origin)).collect();
     let (known, keys, bounds) = (known.clone(), keys.to_vec(), bounds.cloned());
     Ok(compute(move || {
-        let flaws = flaws_by_key(&flawed, &origins);
+        let flaws = flaws_by_key(&flawed, &origins, &rings, bounds.as_ref());
         let mut facts = facts_by_key(&rows, &origins, keys.len());
         // A key exists by what is filed under it: what it cites is only in its sight.
         let filed: Vec<usize> = facts.iter().map(Vec::len).collect();
@@ -182,12 +187,38 @@ fn absent() -> (Evaluation, usize) {
     (Evaluation { findings: Vec::new(), matched: false, next: None }, 0)
 }
 
-/// Flawed entries by the position of their key: each has one.
-fn flaws_by_key(rows: &[(usize, OriginNo, PayloadRow)], origins: &HashMap<OriginNo, Origin>) -> HashMap<usize, Flaw> {
-    let flaw = |(position, origin, row): &(usize, OriginNo, PayloadRow)| {
-        let origin = origins.get(origin)?.clone();
-        let (state, reason) = (row.state, row.reason.clone());
-        Some((*position, Flaw { origin, index: row.index, id: row.id, state, reason }))
+/// The keys of the origins of which held records are asked as entries: those in dispute.
+async fn rings(
+    node: &Node,
+    origins: &[OriginRow],
+    flawed: &[(usize, OriginNo, PayloadRow)],
+) -> Outcome<HashMap<OriginNo, KeyRing>> {
+    let mut rings = HashMap::new();
+    let held = flawed.iter().filter(|(_, _, row)| row.state == PayloadState::Held);
+    let asked: BTreeSet<OriginNo> = held.map(|(_, origin, _)| *origin).collect();
+    for row in origins.iter().filter(|row| asked.contains(&row.no)) {
+        rings.insert(row.no, ring_of(node.store.as_ref(), row).await?);
+    }
+    Ok(rings)
+}
+
+/// Flawed entries by the position of their key: each has one. A held record is flawed where its key is revoked, by an entry below
+/// the bound.
+fn flaws_by_key(
+    rows: &[(usize, OriginNo, PayloadRow)],
+    origins: &HashMap<OriginNo, Origin>,
+    rings: &HashMap<OriginNo, KeyRing>,
+    bounds: Option<&Bounds>,
+) -> HashMap<usize, Flaw> {
+    let flaw = |(position, no, row): &(usize, OriginNo, PayloadRow)| {
+        let (state, mut reason) = (row.state, row.reason.clone());
+        if state == PayloadState::Held {
+            let size = bounds.map_or(Some(u64::MAX), |bounds| bounds.get(no).copied())?;
+            let disputed = rings.get(no)?.is_disputed(&signer_of(row)?, row.index, size);
+            reason = disputed.then(|| Check::KeyAtIndex.code().to_owned());
+            reason.as_ref()?;
+        }
+        Some((*position, Flaw { origin: origins.get(no)?.clone(), index: row.index, id: row.id, state, reason }))
     };
     rows.iter().filter_map(flaw).collect()
 }

@@ -247,6 +247,13 @@ async fn beyond(node: &Node, known: &Known, bounds: &Bounds) -> Outcome<BTreeSet
     let mut touched = BTreeSet::new();
     let origins = node.store.origins().await?;
     for (origin, bound) in bounds {
+        if let Some(row) = origins.iter().find(|row| row.no == *origin) {
+            let ring = crate::node::ring_of(node.store.as_ref(), row).await?;
+            // A revocation above the head does not count, and may concern any record before it.
+            if ring.revocations().iter().any(|revocation| revocation.at >= *bound) {
+                return Ok((0..BUCKETS).collect());
+            }
+        }
         let size = node.store.head(*origin).await?.size;
         let party = origins.iter().find(|row| row.no == *origin).map(|row| &row.origin);
         // Acts above the heads do not count either.

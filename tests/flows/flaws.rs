@@ -2,17 +2,18 @@
 //! itself, and their tallies fit.
 
 use super::tally::all_fit;
+use hefu_federation::append;
 use hefu_federation::commitment::{blind_label, commit};
-use hefu_federation::entry::Audience;
-use hefu_federation::key::{KeyId, SecretKey};
+use hefu_federation::entry::{Audience, Body, KeyAct, Says, Signed};
+use hefu_federation::key::{KeyId, Role, SecretKey};
 use hefu_federation::proof;
 use hefu_federation::reconcile::finding::{Finding, Rule, Severity};
 use hefu_federation::reconcile::tally::Comparison;
 use hefu_federation::reconcile::view::View;
 use hefu_node::codec::compress;
 use hefu_node::problem::Code;
-use hefu_node::sequencer::Sealed;
-use hefu_node::store::Payload;
+use hefu_node::sequencer::{Parts, Sealed, publish_note};
+use hefu_node::store::{OWN, Payload, SEQUENCER};
 use hefu_node::tally;
 use hefu_schemas::record::{Completion, Draft};
 use hefu_tests::TestFederation;
@@ -164,4 +165,46 @@ async fn what_is_relied_on_is_followed_wherever_it_stands() {
     federation.pull_all().await;
     assert_eq!(all_fit(&federation, None).await[0].findings.values().sum::<u64>(), 0);
     federation.check().await;
+}
+
+/// Appends an entry that the recovery key signs to a city's log.
+async fn append_signed(federation: &TestFederation, n: usize, says: Says) {
+    let node = federation.node(n).node();
+    let pem = std::fs::read_to_string(node.folder.path().parent().unwrap().join("recovery.pem")).unwrap();
+    let signed = Signed::new(says, &node.origin, &SecretKey::from_pem(&pem).unwrap());
+    let head = node.store.edge(OWN).await.unwrap();
+    let plan = append::plan(&head, vec![Body::Signed(Box::new(signed))], node.clock.now_s()).unwrap();
+    let holder = "embedded".to_owned();
+    let fence = node.store.lease(SEQUENCER, &holder, node.clock.now_ms(), 15_000).await.unwrap().unwrap();
+    node.store.append_own(fence, &plan, &[], &[]).await.unwrap();
+    let (store, keys) = (node.store.clone(), node.keys.clone());
+    let (origin, folder, clock) = (node.origin.clone(), node.folder.clone(), node.clock.clone());
+    publish_note(&Parts { store, keys, origin, folder, clock, holder }, &plan.head).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_under_a_key_since_revoked_are_disputed_whenever_they_were_pulled() {
+    let federation = three().await;
+    let drafts = federation.drafts(0);
+    let good = drafts.enter(&drafts.subject(1), day(-30));
+    let stolen = drafts.enter(&drafts.subject(2), day(-30));
+    federation.node(0).publish(std::slice::from_ref(&good)).await.unwrap();
+    let receipt = federation.node(0).publish(std::slice::from_ref(&stolen)).await.unwrap().remove(0);
+    // One of the others pulls before the revocation, the other one after it.
+    federation.node(1).pull(federation.node(0)).await.unwrap();
+    assert!(worklist(&federation, 1, Rule::G3).await.is_empty());
+    let key = federation.node(0).node().keys.record.public().multikey();
+    let recovery = hefu_schemas::id::Digest::of(b"the next recovery key");
+    let from = Some(receipt.index);
+    append_signed(&federation, 0, Says::Key { act: KeyAct::Revoke, role: Role::Record, key, from, recovery }).await;
+    let finding = both_find(&federation, Rule::G3, Severity::Critical).await;
+    assert_eq!((finding.about.as_str(), finding.evidence[0].index), ("key-revoked", receipt.index));
+    assert_eq!(finding.evidence[0].record, Some(receipt.id), "it is shown, not dropped");
+    // On another date every key is evaluated anew, with the same result.
+    let ask = async |n: usize| {
+        let node = federation.node(n).node();
+        tally::ask(node, &federation.known(n), Some(day(-1))).await.unwrap().0
+    };
+    assert_eq!(ask(1).await, ask(2).await);
+    assert!(ask(1).await.findings[&Severity::Critical] > 0);
 }

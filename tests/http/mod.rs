@@ -2,5 +2,8 @@
 
 mod bad_input;
 mod control;
+mod local;
+mod openapi;
 mod public;
 mod requests;
+mod searching;

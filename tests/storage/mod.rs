@@ -8,4 +8,6 @@ mod logs;
 mod payloads;
 mod reconciling;
 mod restarts;
+mod searching;
 mod sqlite;
+mod tokens;

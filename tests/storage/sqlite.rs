@@ -90,6 +90,7 @@ cases! {
         a_refused_own_append_leaves_nothing,
         a_draft_is_found_again_however_old_it_is,
         a_note_is_never_replaced_by_a_smaller_one,
+        signed_entries_count_once_the_log_holds_them,
         acts_of_all_logs_come_in_order,
         of_two_writers_on_one_head_one_wins;
     payloads:
@@ -156,6 +157,14 @@ cases! {
         what_is_looked_at_again_is_not_filed,
         rows_tell_which_cited_records_they_concern,
         a_flawed_entry_is_a_fact_of_its_own_key;
+    tokens:
+        a_token_is_found_by_its_hash_alone,
+        a_token_is_revoked_once_and_stays;
+    searching:
+        rows_of_all_logs_come_by_log_and_index,
+        a_search_is_narrowed_by_each_member,
+        a_search_by_key_finds_what_is_filed_and_what_waits,
+        a_rare_row_of_a_long_log_is_found_over_pages;
 }
 
 restarts! {

@@ -104,6 +104,7 @@ impl TestNode {
         let mut config = Config {
             url: format!("https://localhost:{}", address.port()),
             listen: address,
+            local: None,
             city: code.to_owned(),
             name: BTreeMap::from([("zh".to_owned(), "测试".to_owned()), ("en".to_owned(), "Test".to_owned())]),
             time_zone: "Asia/Shanghai".to_owned(),

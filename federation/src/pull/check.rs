@@ -127,7 +127,7 @@ pub(super) fn supersedes(wanted: &Wanted, document: &Scanned<'_>) -> Result<(), 
     let named = match wanted.entry.body {
         Body::Amend { .. } => supersedes,
         Body::Withdraw { .. } => text(document.root(), "/credentialSubject/record"),
-        Body::Record { .. } | Body::Genesis(_) | Body::Agreement { .. } | Body::Unknown => {
+        Body::Record { .. } | Body::Genesis(_) | Body::Agreement { .. } | Body::Signed(_) | Body::Unknown => {
             return Check::Supersedes.require(document.root().member("supersedes").is_none());
         }
     };
@@ -196,7 +196,7 @@ pub(super) fn scope(agreement: &Agreement, kind: Kind, document: &Scanned<'_>) -
 fn promise(entry: &Entry) -> Option<(&Commitment, &Audience)> {
     match &entry.body {
         Body::Record { c, a } | Body::Amend { c, a, .. } | Body::Withdraw { c, a, .. } => Some((c, a)),
-        Body::Genesis(_) | Body::Agreement { .. } | Body::Unknown => None,
+        Body::Genesis(_) | Body::Agreement { .. } | Body::Signed(_) | Body::Unknown => None,
     }
 }
 /// Whether the `type` is that of a credential of some kind, known or not.

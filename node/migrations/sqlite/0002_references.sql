@@ -20,3 +20,13 @@ CREATE TABLE observation (
   opened_ms INTEGER NOT NULL,
   json      TEXT    NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Entries of a log that say which of its keys are good where, or that are not understood: those with a signature of their own
+-- (`key`, `erase`, `close`), and unknown ones. Written before the entries that hold them. Crash: the same rows are written again.
+-- Erasure: stays, an entry names no person.
+CREATE TABLE signed_entry (
+  origin INTEGER NOT NULL,
+  idx    INTEGER NOT NULL,
+  data   BLOB    NOT NULL,
+  PRIMARY KEY (origin, idx)
+) STRICT, WITHOUT ROWID;

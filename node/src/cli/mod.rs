@@ -13,6 +13,7 @@ mod finding;
 mod fsck;
 mod fsck_url;
 mod init;
+mod openapi;
 mod output;
 mod peer;
 mod publish;
@@ -22,6 +23,7 @@ mod serve;
 mod status;
 mod subject;
 mod tally;
+mod token;
 mod verify;
 mod withdraw;
 
@@ -128,6 +130,11 @@ enum Command {
     /// The signed result of reconciling, compared with the other parties'
     #[command(subcommand)]
     Tally(tally::Tally),
+    /// Print the OpenAPI 3.1 document of a door
+    Openapi(openapi::Openapi),
+    /// Let local systems in: make, list and revoke their tokens
+    #[command(subcommand)]
+    Token(token::Token),
     /// Read everything back and verify it
     Fsck(fsck::Fsck),
     /// Print completions for a shell
@@ -179,6 +186,8 @@ async fn dispatch(globals: &Globals, command: Command) -> Outcome<u8> {
         Command::Reconcile(command) => command.run(globals).await,
         Command::Finding(command) => command.run(globals).await,
         Command::Tally(command) => command.run(globals).await,
+        Command::Openapi(command) => command.run(globals),
+        Command::Token(command) => command.run(globals).await,
         Command::Fsck(command) => command.run(globals).await,
         Command::Doctor(command) => command.run(globals).await,
         Command::Verify(command) => command.run(globals).await,

@@ -7,15 +7,17 @@ use crate::problem::{Code, Outcome, Problem};
 use crate::publish::view_of;
 use crate::registry::Known;
 use crate::store::{AgreementNo, OWN, OriginRow};
+use crate::token::Scope;
 use crate::{fsck, propose, pull, reconcile, tally};
 use actix_web::{HttpRequest, HttpResponse, web};
 use hefu_federation::linkage::Linkage;
-use hefu_federation::reconcile::finding::Finding;
+use hefu_federation::reconcile::finding::{Finding, Severity};
+use hefu_federation::reconcile::key::Key;
 use hefu_schemas::id::Digest;
 use hefu_schemas::identifier::Identifier;
 use serde::Deserialize;
 use serde_json::{Value, json as object};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Largest body of these resources: identifiers come by the line, in parts.
@@ -44,11 +46,12 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/v1/fsck").route(web::post().to(run_fsck)));
 }
 
-fn body<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Outcome<T> {
+/// A JSON body.
+pub(super) fn body<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Outcome<T> {
     serde_json::from_slice(bytes).map_err(|error| Problem::new(Code::BadRequest, format!("body: {error}")))
 }
 
-async fn status(node: web::Data<Node>) -> Outcome<HttpResponse> {
+pub(super) async fn status(node: web::Data<Node>) -> Outcome<HttpResponse> {
     json(&crate::status::status(&node).await?)
 }
 
@@ -148,30 +151,36 @@ async fn run_reconcile(node: web::Data<Node>) -> Outcome<HttpResponse> {
     json(&reconcile::run(&node.into_inner()).await?)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
-struct FindingQuery {
+pub(super) struct FindingQuery {
     agreement: Option<String>,
     rule: Option<String>,
     limit: Option<usize>,
     offset: Option<usize>,
     #[serde(default)]
-    records: bool,
+    pub(super) records: bool,
 }
 
 /// Open findings, gravest first; with `records=true` the records of both sides stand beside each.
 async fn findings(node: web::Data<Node>, query: web::Query<FindingQuery>) -> Outcome<HttpResponse> {
+    findings_within(&node, &query, &Scope::Everything).await
+}
+
+/// The same, of the agreements within a scope.
+pub(super) async fn findings_within(node: &Node, query: &FindingQuery, scope: &Scope) -> Outcome<HttpResponse> {
     let filter = match &query.agreement {
-        Some(id) => Some(agreement(&node, id)?.no),
-        None => None,
+        Some(id) => Some(vec![super::agreement_within(node, id, scope)?.no]),
+        None if *scope == Scope::Everything => None,
+        None => Some(scope.within(node.registry.snapshot()).iter().map(|known| known.no).collect()),
     };
     let limit = query.limit.unwrap_or(100).min(MAX_FINDINGS);
-    let found = node.store.findings(filter, query.rule.as_deref(), limit, query.offset.unwrap_or(0)).await?;
+    let found = found(node, filter.as_deref(), query.rule.as_deref(), limit, query.offset.unwrap_or(0)).await?;
     let mut rows = Vec::with_capacity(found.len());
     for (no, key, finding) in &found {
-        let mut row = finding_json(&node, *no, key.value(), finding);
+        let mut row = finding_json(node, *no, key.value(), finding);
         if query.records {
-            let records = evidence_records(&node, finding).await?;
+            let records = evidence_records(node, finding).await?;
             if let Some(row) = row.as_object_mut() {
                 row.insert("records".to_owned(), records);
             }
@@ -183,10 +192,58 @@ async fn findings(node: web::Data<Node>, query: web::Query<FindingQuery>) -> Out
         .finding_counts()
         .await?
         .into_iter()
-        .filter(|(no, ..)| filter.is_none_or(|filter| filter == *no))
+        .filter(|(no, ..)| filter.as_ref().is_none_or(|filter| filter.contains(no)))
         .map(|(_, rule, severity, count)| object!({"rule": rule, "severity": severity, "count": count}))
         .collect();
     json(&object!({"findings": rows, "counts": counts}))
+}
+
+/// Findings of all agreements or of some, gravest first.
+async fn found(
+    node: &Node,
+    agreements: Option<&[AgreementNo]>,
+    rule: Option<&str>,
+    limit: usize,
+    offset: usize,
+) -> Outcome<Vec<(AgreementNo, Key, Finding)>> {
+    match agreements {
+        None => Ok(node.store.findings(None, rule, limit, offset).await?),
+        Some([only]) => Ok(node.store.findings(Some(*only), rule, limit, offset).await?),
+        Some(some) => {
+            if offset > MAX_FINDINGS {
+                return Err(Problem::new(
+                    Code::BadRequest,
+                    format!("offset: at most {MAX_FINDINGS}; name an agreement"),
+                ));
+            }
+            let mut all = Vec::new();
+            for no in some.iter().collect::<BTreeSet<_>>() {
+                all.append(&mut node.store.findings(Some(*no), rule, limit + offset, 0).await?);
+            }
+            // Each agreement's are in order: a stable sort merges them as the store orders them all.
+            all.sort_by_key(|(no, _, finding)| {
+                (Severity::ALL.iter().position(|one| *one == finding.severity), finding.rule.code(), *no)
+            });
+            Ok(all.into_iter().skip(offset).take(limit).collect())
+        }
+    }
+}
+
+/// One finding by its id, with the records of both sides if they may be seen.
+pub(super) async fn finding_within(node: &Node, id: &str, scope: &Scope, records: bool) -> Outcome<HttpResponse> {
+    let missing = || Problem::new(Code::NotFound, "no open finding has this id");
+    let id = Digest::parse(id).map_err(|_| missing())?;
+    for (no, key, finding) in node.store.findings_with_id(&id).await? {
+        if !node.registry.by_no(no).is_some_and(|known| scope.covers(known.document.id)) {
+            continue;
+        }
+        let mut row = finding_json(node, no, key.value(), &finding);
+        if let Some(members) = row.as_object_mut().filter(|_| records) {
+            members.insert("records".to_owned(), evidence_records(node, &finding).await?);
+        }
+        return json(&row);
+    }
+    Err(missing())
 }
 
 fn finding_json(node: &Node, no: AgreementNo, key: &str, finding: &Finding) -> Value {
@@ -339,7 +396,7 @@ struct Person {
 }
 
 /// Identifiers in, references out, line by line. Nothing of them is stored, logged or quoted.
-async fn subjects(node: web::Data<Node>, id: web::Path<String>, bytes: web::Bytes) -> Outcome<HttpResponse> {
+pub(super) async fn subjects(node: web::Data<Node>, id: web::Path<String>, bytes: web::Bytes) -> Outcome<HttpResponse> {
     let known = agreement(&node, &id)?;
     let linkage = known
         .linkage
@@ -374,14 +431,19 @@ fn subject(linkage: &Linkage, line: &[u8]) -> Result<Value, String> {
     Ok(row)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
-struct TallyQuery {
+pub(super) struct TallyQuery {
+    /// Date of the evaluation; today if absent.
     #[serde(rename = "as-of")]
     as_of: Option<String>,
 }
 
-async fn ask_tally(node: web::Data<Node>, id: web::Path<String>, request: HttpRequest) -> Outcome<HttpResponse> {
+pub(super) async fn ask_tally(
+    node: web::Data<Node>,
+    id: web::Path<String>,
+    request: HttpRequest,
+) -> Outcome<HttpResponse> {
     use hefu_federation::reconcile::tally::Comparison;
     let query = web::Query::<TallyQuery>::from_query(request.query_string())
         .map_err(|_| Problem::new(Code::BadRequest, "expected as-of=YYYY-MM-DD"))?;

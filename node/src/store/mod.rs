@@ -4,10 +4,16 @@
 //! Durability: a method that returns `Ok` has committed; a crash at any point leaves either all or nothing of one
 //! call. Every write is one transaction. Methods are idempotent where that is said.
 
+mod agreements;
 mod number;
 pub mod records;
 mod sql;
 pub mod sqlite;
+mod token;
+
+pub use token::{TokenRow, TokenStore};
+
+pub use agreements::{AgreementStore, DocumentRow};
 
 use async_trait::async_trait;
 use hefu_federation::append::{Head, Plan};
@@ -16,7 +22,7 @@ use hefu_federation::pull::PayloadState;
 use hefu_federation::reconcile::finding::Finding;
 use hefu_federation::reconcile::key::Key;
 use hefu_federation::tree::Hash;
-use hefu_schemas::id::{AgreementId, Did, Digest, Origin, RecordId};
+use hefu_schemas::id::{Did, Digest, Origin, RecordId};
 use hefu_schemas::record::Kind;
 use jiff::civil::Date;
 use thiserror::Error;
@@ -169,6 +175,43 @@ pub struct DraftRow {
     pub size: u64,
 }
 
+/// What to look for among the rows of all logs.
+#[derive(Debug, Clone, Copy)]
+pub struct Search<'a> {
+    /// Only rows of these agreements.
+    pub agreements: &'a [AgreementNo],
+    /// Only of this log.
+    pub origin: Option<OriginNo>,
+    /// Only of this kind.
+    pub kind: Option<Kind>,
+    /// Only in this state.
+    pub state: Option<PayloadState>,
+    /// Only what is filed under this key: records about it, and what corrects or withdraws them.
+    pub key: Option<&'a Key>,
+    /// Only from this index on, in each log.
+    pub since: u64,
+    /// Where to begin: the first log and index of this page.
+    pub from: Place,
+}
+
+/// A log and an index in it: the order in which a search returns rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place(pub OriginNo, pub u64);
+
+impl Place {
+    /// Before everything.
+    pub const START: Self = Self(OWN, 0);
+}
+
+/// A page of a search.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Ascending by place, payloads included.
+    pub rows: Vec<(OriginNo, PayloadRow)>,
+    /// Where the search goes on; `None` when it is at its end. A page may be short, even empty, before that.
+    pub next: Option<Place>,
+}
+
 /// The log: own and replicas.
 #[async_trait]
 pub trait LogStore: Send + Sync {
@@ -205,6 +248,11 @@ pub trait LogStore: Send + Sync {
     async fn tile(&self, origin: OriginNo, level: u8, index: u64) -> StoreResult<Option<Vec<u8>>>;
     /// A stored bundle with its width.
     async fn bundle(&self, origin: OriginNo, index: u64) -> StoreResult<Option<(u16, Vec<u8>)>>;
+    /// Notes entries of a log that say something of its keys or are not understood: (index, leaf data). Noting them again
+    /// replaces them.
+    async fn note_signed(&self, origin: OriginNo, entries: &[(u64, Vec<u8>)]) -> StoreResult<()>;
+    /// Those of them that the log holds, by index.
+    async fn signed(&self, origin: OriginNo) -> StoreResult<Vec<(u64, Vec<u8>)>>;
     /// Acts on agreements in all logs, by origin and index.
     async fn acts(&self) -> StoreResult<Vec<ActRow>>;
 }
@@ -249,6 +297,9 @@ pub trait PayloadStore: Send + Sync {
     ) -> StoreResult<Vec<PayloadRow>>;
     /// One row.
     async fn row(&self, origin: OriginNo, index: u64) -> StoreResult<Option<PayloadRow>>;
+    /// A page of at most `limit` rows of all logs that a search asks for. It reads a bounded part of each log, so that a rare
+    /// row in a long log is found over several pages.
+    async fn search(&self, search: Search<'_>, limit: usize) -> StoreResult<Found>;
     /// Index of a record id in a log.
     async fn index_of(&self, origin: OriginNo, id: RecordId) -> StoreResult<Option<u64>>;
     /// Index of many record ids in a log, in the order asked.
@@ -259,46 +310,6 @@ pub trait PayloadStore: Send + Sync {
     async fn state_counts(&self, origin: OriginNo, agreement: AgreementNo) -> StoreResult<Vec<(PayloadState, u64)>>;
     /// Digest of the payload states of [0, size) (bytes: Tally), with block digests cached.
     async fn states_digest(&self, origin: OriginNo, agreement: AgreementNo, size: u64) -> StoreResult<Digest>;
-}
-
-/// An agreement document that we hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "as in the table's comment")]
-pub struct DocumentRow {
-    pub no: AgreementNo,
-    pub id: AgreementId,
-    pub version: u32,
-    pub digest: Digest,
-    pub bytes: Vec<u8>,
-    pub received_ms: i64,
-}
-
-/// Agreements, proofs, linkages.
-#[async_trait]
-pub trait AgreementStore: Send + Sync {
-    /// Stores a document (idempotent); the number of its id.
-    async fn add_document(
-        &self,
-        id: AgreementId,
-        version: u32,
-        digest: &Digest,
-        bytes: &[u8],
-        now_ms: i64,
-    ) -> StoreResult<AgreementNo>;
-    /// All documents by number and version.
-    async fn documents(&self) -> StoreResult<Vec<DocumentRow>>;
-    /// Stores a verified detached proof of a party (idempotent).
-    async fn add_proof(&self, digest: &Digest, party: &Origin, proof: &[u8]) -> StoreResult<()>;
-    /// Proofs of a document by party.
-    async fn proofs(&self, digest: &Digest) -> StoreResult<Vec<(Origin, Vec<u8>)>>;
-    /// Stores a linkage (secret ‖ label key) of an epoch (idempotent).
-    async fn add_linkage(&self, agreement: AgreementNo, epoch: u32, secret: &[u8; 64]) -> StoreResult<()>;
-    /// The linkages of an agreement by epoch.
-    async fn linkages(&self, agreement: AgreementNo) -> StoreResult<Vec<(u32, zeroize::Zeroizing<[u8; 64]>)>>;
-    /// Stores a linkage sealed for a party (JSON), to be served to it (idempotent: the first stays).
-    async fn add_sealed(&self, agreement: AgreementNo, epoch: u32, to: &Did, sealed: &[u8]) -> StoreResult<()>;
-    /// The sealed linkage for a party.
-    async fn sealed(&self, agreement: AgreementNo, epoch: u32, to: &Did) -> StoreResult<Option<Vec<u8>>>;
 }
 
 /// A key that is to be evaluated, mostly because an entry was filed under it.
@@ -394,6 +405,8 @@ pub trait ReconcileStore: Send + Sync {
     async fn store_buckets(&self, agreement: AgreementNo, rows: &[BucketRow]) -> StoreResult<()>;
     /// All computed buckets.
     async fn buckets(&self, agreement: AgreementNo) -> StoreResult<Vec<BucketRow>>;
+    /// Queues keys to be evaluated, with the entry of an origin to be filed under each.
+    async fn queue(&self, agreement: AgreementNo, origin: OriginNo, keys: &[(u64, Key)]) -> StoreResult<()>;
     /// Notes what this node alone has seen of an origin (rule G2); noting it again changes nothing.
     async fn observe(&self, origin: OriginNo, finding: &Finding, now_ms: i64) -> StoreResult<()>;
     /// Takes away what was noted of an origin: it is settled.
@@ -407,6 +420,8 @@ pub trait ReconcileStore: Send + Sync {
         limit: usize,
         offset: usize,
     ) -> StoreResult<Vec<(AgreementNo, Key, Finding)>>;
+    /// The open findings with an id, by agreement and key: one under each key that it concerns.
+    async fn findings_with_id(&self, id: &Digest) -> StoreResult<Vec<(AgreementNo, Key, Finding)>>;
     /// Number of open findings by agreement, rule, severity.
     async fn finding_counts(&self) -> StoreResult<Vec<(AgreementNo, String, String, u64)>>;
     /// Stores a verified signed statement (replaces the one for the same agreement, date and party).
@@ -446,5 +461,11 @@ pub trait GuardStore: Send + Sync {
 }
 
 /// Everything that a node needs of its database.
-pub trait Store: LogStore + PayloadStore + AgreementStore + ReconcileStore + GuardStore + records::RecordStore {}
-impl<T: LogStore + PayloadStore + AgreementStore + ReconcileStore + GuardStore + records::RecordStore> Store for T {}
+pub trait Store:
+    LogStore + PayloadStore + AgreementStore + ReconcileStore + GuardStore + TokenStore + records::RecordStore
+{
+}
+impl<T> Store for T where
+    T: LogStore + PayloadStore + AgreementStore + ReconcileStore + GuardStore + TokenStore + records::RecordStore
+{
+}

@@ -35,6 +35,12 @@ pub(super) const SET_NOTE: &str =
 pub(super) const TILE: &str = "SELECT hashes FROM tile WHERE origin = $1 AND level = $2 AND idx = $3";
 /// A bundle.
 pub(super) const BUNDLE: &str = "SELECT width, body FROM entry_bundle WHERE origin = $1 AND idx = $2";
+/// Notes an entry that says something of keys.
+pub(super) const NOTE_SIGNED: &str = "INSERT INTO signed_entry (origin, idx, data) VALUES ($1, $2, $3) \
+     ON CONFLICT (origin, idx) DO UPDATE SET data = excluded.data";
+/// Those of a log, as far as it is held.
+pub(super) const SIGNED: &str = "SELECT s.idx, s.data FROM signed_entry s JOIN head h ON h.origin = s.origin \
+     WHERE s.origin = $1 AND s.idx < h.size ORDER BY s.idx";
 /// All acts.
 pub(super) const ACTS: &str = "SELECT origin, idx, digest, act, on_date, t FROM agreement_act ORDER BY origin, idx";
 
@@ -117,6 +123,9 @@ pub(super) const BUCKETS: &str = "SELECT bucket, digest, matched, critical, erro
 pub(super) const FINDINGS: &str = "SELECT agreement, key, json FROM finding \
      WHERE ($1 IS NULL OR agreement = $1) AND ($2 IS NULL OR rule = $2) \
      ORDER BY severity DESC, rule, agreement, bucket, key, id LIMIT $3 OFFSET $4";
+/// Findings with an id.
+pub(super) const FINDINGS_WITH_ID: &str =
+    "SELECT agreement, key, json FROM finding WHERE id = $1 ORDER BY agreement, bucket, key";
 /// Number of findings.
 pub(super) const FINDING_COUNTS: &str = "SELECT agreement, rule, severity, COUNT(*) FROM finding \
      GROUP BY agreement, rule, severity ORDER BY agreement, severity DESC, rule";
@@ -156,6 +165,19 @@ pub(super) const SEEN_NOTE: &str = "SELECT note FROM seen_note WHERE origin_hash
 pub(super) const ADD_SEEN_NOTE: &str = "INSERT INTO seen_note (origin_hash, size, note) VALUES ($1, $2, $3) \
      ON CONFLICT (origin_hash) DO UPDATE SET size = excluded.size, note = excluded.note \
      WHERE excluded.size > seen_note.size";
+/// Stores a token.
+pub(super) const ADD_TOKEN: &str = "INSERT INTO token (hash, name, actions, agreements, created_ms, expires_ms) \
+     VALUES ($1, $2, $3, $4, $5, $6) RETURNING no";
+/// A token by its hash.
+pub(super) const TOKEN: &str = "SELECT no, name, actions, agreements, created_ms, expires_ms, revoked_ms, used_ms, hash \
+     FROM token WHERE hash = $1";
+/// All tokens.
+pub(super) const TOKENS: &str = "SELECT no, name, actions, agreements, created_ms, expires_ms, revoked_ms, used_ms \
+     FROM token ORDER BY no";
+/// Revokes a token; the first time stays.
+pub(super) const REVOKE_TOKEN: &str = "UPDATE token SET revoked_ms = COALESCE(revoked_ms, $2) WHERE no = $1";
+/// Notes the last use of a token.
+pub(super) const USE_TOKEN: &str = "UPDATE token SET used_ms = $2 WHERE no = $1";
 /// Writes to the audit.
 pub(super) const AUDIT: &str = "INSERT INTO audit (at_ms, action, reason, detail) VALUES ($1, $2, $3, $4)";
 /// The audit, newest first.

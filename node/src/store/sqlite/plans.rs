@@ -1,7 +1,7 @@
 //! Checks that statements on large tables go through an index.
 
 use super::bulk::Bulk;
-use super::{Sqlite, cited, evaluate, facts, payload, reconcile, records, write};
+use super::{Sqlite, cited, evaluate, facts, payload, reconcile, records, search, write};
 use crate::store::sql;
 use sqlx::{AssertSqlSafe, Row};
 
@@ -25,9 +25,13 @@ fn statements() -> Vec<String> {
         sql::BUCKET_FINDINGS,
         sql::PURGE_NONCES,
         sql::TALLIES,
+        sql::TOKEN,
+        sql::FINDINGS_WITH_ID,
         reconcile::BUCKET_KEYS,
         records::LISTING,
         records::CORRECTIONS_OF,
+        search::INDEXES,
+        search::QUEUED,
         evaluate::CLEAR,
         sql::ANY_CITED,
     ];

@@ -2,7 +2,7 @@
 
 use super::bulk::{Args, Bulk};
 use super::write::NOTHING_FILED;
-use super::{Sqlite, cited, evaluate, facts};
+use super::{Sqlite, cited, evaluate, facts, write};
 use crate::store::number::{damaged, fixed, int, limit, of_severity, severity, unsigned};
 use crate::store::{
     AgreementNo, BucketKey, BucketRow, DirtyRow, EvaluatedKey, OriginNo, PayloadRow, ReconcileStore, StoreResult, sql,
@@ -172,6 +172,15 @@ impl ReconcileStore for Sqlite {
         Ok(found)
     }
 
+    async fn findings_with_id(&self, id: &Digest) -> StoreResult<Vec<(AgreementNo, Key, Finding)>> {
+        let rows = sqlx::query(sql::FINDINGS_WITH_ID).bind(id.0.as_slice()).fetch_all(&self.readers).await?;
+        let item = |row: &SqliteRow| {
+            let key = stored_key(row.try_get(1)?, "finding: key")?;
+            Ok((AgreementNo(row.try_get(0)?), key, finding(row.try_get(2)?)?))
+        };
+        rows.iter().map(item).collect()
+    }
+
     async fn finding_counts(&self) -> StoreResult<Vec<(AgreementNo, String, String, u64)>> {
         let rows = sqlx::query(sql::FINDING_COUNTS).fetch_all(&self.readers).await?;
         let count = |row: &SqliteRow| {
@@ -188,6 +197,14 @@ impl ReconcileStore for Sqlite {
             }
         }
         Ok(counts)
+    }
+
+    async fn queue(&self, agreement: AgreementNo, origin: OriginNo, keys: &[(u64, Key)]) -> StoreResult<()> {
+        let mut tx = self.begin().await?;
+        let keys: Vec<(Option<u64>, &Key)> = keys.iter().map(|(index, key)| (Some(*index), key)).collect();
+        write::queue(&mut tx, agreement, origin, &keys).await?;
+        tx.commit().await?;
+        Ok(())
     }
 
     async fn observe(&self, origin: OriginNo, finding: &Finding, now_ms: i64) -> StoreResult<()> {

@@ -146,7 +146,7 @@ async fn write_rows(
 }
 
 /// Queues keys to be evaluated, with the entry that was filed under them, if any.
-async fn queue(
+pub(super) async fn queue(
     conn: &mut SqliteConnection,
     agreement: AgreementNo,
     origin: OriginNo,

@@ -71,6 +71,8 @@ problems! {
     Replayed = "replayed" 401, "该请求已被使用过", "this request was used before", hint "每次请求都须重新签名。", "sign each request anew";
     NotAParty = "not-a-party" 403, "请求方不是该协议的缔约方", "the requester is no party to this agreement", hint "用 hefu agreement show 查看缔约方。", "`hefu agreement show` lists the parties";
     InvalidRecords = "invalid-records" 422, "有记录不合规，未发布任何记录", "some records are not valid: nothing was published", hint "按所列行号逐条更正后重新提交。", "correct the lines that are listed and publish again";
+    InvalidMapping = "invalid-mapping" 422, "映射不合规", "the mapping is not valid", hint "按所列行号更正；hefu publish --mapping-template 可打印样例。", "correct the line that is named; `hefu publish --mapping-template` prints one to start from";
+    InvalidRows = "invalid-rows" 422, "表格有误，未发布任何记录", "the table has faults: nothing was published", hint "按所列行列逐条更正后重试；试运行不发布。", "correct the rows and columns that are listed and try again; a dry run publishes nothing";
     DraftConflict = "draft-conflict" 409, "同一草稿号已用于其他内容，未发布任何记录", "a draft id was used for other content: nothing was published", hint "内容不同请换新的 draftId；更正已发布的记录请用 supersedes。", "use a new draftId for other content; to correct a published record, use supersedes";
     Findings = "findings" 422, "记录与已有记录或协议相抵触，未发布任何记录", "some records contradict earlier ones or the agreement: nothing was published", hint "请更正；迁移旧数据时可用 --despite-findings 并写明理由（留存审计）。", "correct them; for a migration, publish with --despite-findings REASON (kept in the audit)";
     UnknownAgreement = "unknown-agreement" 404, "没有该协议", "there is no such agreement", hint "用 hefu agreement list 查看；对方提出的协议须先 hefu pull。", "see `hefu agreement list`; run `hefu pull` first for one that a peer proposed";

@@ -4,12 +4,15 @@
 mod agreements;
 mod auth;
 mod control;
+mod csv;
 mod doctor;
 mod identity;
 mod inspect;
 mod log;
 mod records;
 pub(crate) mod verify;
+
+pub(crate) use csv::REPORT_HEADER;
 
 use crate::Node;
 use crate::problem::{Code, Outcome, Problem};
@@ -109,6 +112,7 @@ pub fn control(node: &Arc<Node>) -> Outcome<actix_web::dev::Server> {
             .configure(verify::routes)
             .configure(doctor::routes)
             .configure(records::routes)
+            .configure(csv::routes)
             .configure(inspect::routes)
             .default_service(web::route().to(not_found))
     })

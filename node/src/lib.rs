@@ -16,6 +16,7 @@ pub mod clock;
 pub mod codec;
 pub mod compute;
 pub mod config;
+pub mod csv;
 pub mod doctor;
 pub mod exchange;
 pub mod folder;

@@ -1,6 +1,7 @@
 //! The command line, by the real binary.
 
 mod corrections;
+mod csv;
 mod doctor;
 mod help;
 mod nodes;

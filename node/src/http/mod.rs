@@ -4,6 +4,7 @@
 mod agreements;
 mod auth;
 mod control;
+mod csv;
 mod doctor;
 mod identity;
 mod inspect;
@@ -16,6 +17,7 @@ mod tokens;
 pub(crate) mod verify;
 
 pub use openapi::{Door, document};
+pub(crate) use csv::REPORT_HEADER;
 
 use crate::Node;
 use crate::problem::{Code, Outcome, Problem};
@@ -149,6 +151,7 @@ pub fn control(node: &Arc<Node>) -> Outcome<actix_web::dev::Server> {
             .configure(verify::routes)
             .configure(doctor::routes)
             .configure(records::routes)
+            .configure(csv::routes)
             .configure(inspect::routes)
             .configure(search::routes)
             .configure(tokens::routes)

@@ -26,6 +26,7 @@ pub mod inspect;
 pub mod keys;
 pub mod node;
 pub mod outside;
+mod pages;
 pub mod problem;
 pub mod propose;
 pub mod publish;

@@ -2,5 +2,6 @@
 
 mod bad_input;
 mod control;
+mod pages;
 mod public;
 mod requests;

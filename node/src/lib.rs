@@ -27,6 +27,7 @@ pub mod inspect;
 pub mod keys;
 pub mod node;
 pub mod outside;
+mod pages;
 pub mod peer_check;
 pub mod problem;
 pub mod propose;

@@ -99,6 +99,7 @@ problems! {
     Input = "input" 400, "输入无法读取", "the input cannot be read", hint "核对文件名、编码（UTF-8）与格式。", "check the file's name, encoding (UTF-8) and format";
     InvalidPolicy = "invalid-policy" 422, "核验策略不合规", "the policy is not valid", hint "按所列位置更正；hefu verify --policy-template 可打印样例。", "correct what is listed; `hefu verify --policy-template` prints one to start from";
     NoRecord = "no-record" 422, "文件不能作为记录读取", "the file is not readable as a record", hint "应为一条 JSON 记录（UTF-8，不超过 256 KiB）。请向交来文件的一方索取原件。", "expected one record as JSON (UTF-8, at most 256 KiB); ask whoever handed it over for the original";
+    UnknownDocument = "unknown-document" 422, "无法判断是哪一类文件", "which kind of document this is cannot be told", hint "用 --as NAME 指明类别；hefu schema list 列出名称。", "say it by --as NAME; `hefu schema list` lists the names";
     Unavailable = "unavailable" 503, "节点未就绪", "the node is not ready", hint "查看 /health/ready 与日志后重试。", "see /health/ready and the log, then try again";
     DiskFull = "disk-full" 507, "磁盘已满或拒绝写入", "the disk is full, or refuses what is written", hint "请腾出磁盘空间（或提高配额），再执行同一命令；已有回执的草稿不会重复发布。", "free space (or raise the quota), then give the same command again; a draft that has its receipt is not published twice";
     DatabaseLocked = "database-locked" 503, "数据库被其他程序占用", "another program holds the database", hint "请结束正在打开 hefu.db 的程序（备份、sqlite3 等），再试一次。", "end the program that has hefu.db open (a backup, a sqlite3 shell), then try again";

@@ -7,5 +7,6 @@ mod help;
 mod nodes;
 mod readme;
 mod refusals;
+mod schema;
 mod snapshots;
 mod verify;

@@ -16,8 +16,8 @@ mod search;
 mod tokens;
 pub(crate) mod verify;
 
-pub use openapi::{Door, document};
 pub(crate) use csv::REPORT_HEADER;
+pub use openapi::{Door, document};
 
 use crate::Node;
 use crate::problem::{Code, Outcome, Problem};

@@ -74,3 +74,6 @@ put("page-line", '{"erased":true,"index":8}\n', '{"index":9,"refused":"fields/al
     '{"index":1,"record":{},"salt":"' + "A" * 43 + '"}\n{"erased":true,"index":2}\n')
 put("signature-input", '\nhefu=("@method" "@target-uri");created=1699999999;expires=1700000299;nonce="AAAAAAAAAAAAAAAAAAAAAA";'
     'keyid="did:web:a.example#z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK";tag="hefu"\nhefu=:' + "A" * 86 + "==:\n")
+put("csv-mapping", (ROOT / "examples/csv/map.toml").read_bytes(),
+    'kind = "student-status"\nstatedBy = { value = 1 }\nsubject = { scheme = "cn-resident-id", id = "a" }\n'
+    '[members]\nstage.value = "primary"\nstatus.column = "b"\neffectiveOn = { column = "c", type = "date" }\n')

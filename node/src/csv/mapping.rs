@@ -24,10 +24,12 @@ const MAX_DEPTH: usize = 4;
 
 /// How the table is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "named as in the file")]
 pub enum Encoding {
+    /// As the header and the first rows tell.
     Auto,
+    /// UTF-8, with or without its mark.
     Utf8,
+    /// GB 18030, and so GBK and GB 2312.
     Gb18030,
 }
 
@@ -103,10 +105,12 @@ pub struct Subject {
 
 /// Columns for an identity check.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "named as in the file")]
 pub struct Identity {
+    /// Column of the name.
     pub name: String,
+    /// The sex: M, F or X.
     pub sex: Source,
+    /// Column of the birth date.
     pub birth_date: String,
 }
 
@@ -130,16 +134,24 @@ pub struct Events {
 
 /// A mapping that was read.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "named as in the file")]
 pub struct Mapping {
+    /// Kind of record that the rows are.
     pub kind: Kind,
+    /// How the table is encoded.
     pub encoding: Encoding,
+    /// Byte between two cells.
     pub delimiter: u8,
+    /// Whom a row is about; only a connection may have none.
     pub subject: Option<Subject>,
+    /// Who states the facts.
     pub stated_by: Source,
+    /// Members of `credentialSubject`.
     pub members: Vec<Member>,
+    /// Names of institutions by code.
     pub institutions: Directory,
+    /// Names of places by code.
     pub places: Directory,
+    /// Events where the table has none.
     pub events: Events,
 }
 

@@ -19,18 +19,55 @@ pub struct MappingError {
 
 /// What is wrong with a mapping. `key` is the place in the file, e.g. `members.stage.column`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the message says it")]
 pub enum Wrong {
+    /// Over the limit.
     TooLong,
+    /// Bytes that are no UTF-8.
     NotUtf8,
-    Syntax { message: String },
-    Unknown { key: String },
-    Missing { key: String },
-    Expected { key: String, zh: &'static str, en: &'static str },
-    NoMember { key: String },
-    OfNode { key: String },
-    Twice { key: String },
-    Illegal { key: String },
+    /// No TOML.
+    Syntax {
+        /// What the reader of TOML says.
+        message: String,
+    },
+    /// A key that nobody knows.
+    Unknown {
+        /// Place in the file.
+        key: String,
+    },
+    /// A key that is needed.
+    Missing {
+        /// Place in the file.
+        key: String,
+    },
+    /// A value of another sort.
+    Expected {
+        /// Place in the file.
+        key: String,
+        /// What is expected, in Chinese.
+        zh: &'static str,
+        /// What is expected, in English.
+        en: &'static str,
+    },
+    /// No member of the kind.
+    NoMember {
+        /// Place in the file.
+        key: String,
+    },
+    /// A member that is computed.
+    OfNode {
+        /// Place in the file.
+        key: String,
+    },
+    /// A member that is mapped already.
+    Twice {
+        /// Place in the file.
+        key: String,
+    },
+    /// No step of the lifecycle.
+    Illegal {
+        /// Place in the file.
+        key: String,
+    },
 }
 
 impl Wrong {

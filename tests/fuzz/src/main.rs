@@ -4,6 +4,10 @@
 //! the same bytes must agree. A difference is a crash.
 #![no_main]
 
+/// The reader of mappings, by itself: the node around it is not built here.
+#[path = "../../../node/src/csv/mapping.rs"]
+mod mapping;
+
 mod documents;
 mod formats;
 mod wire;
@@ -31,7 +35,24 @@ const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("proof", wire::proof),
     ("linkage", wire::linkage),
     ("statement", wire::statement),
+    ("csv-mapping", csv_mapping),
 ];
+
+/// A mapping of a table. A refusal names a line that is there; what is read has columns, each once.
+fn csv_mapping(data: &[u8]) {
+    match mapping::Mapping::read(data) {
+        Ok(mapping) => {
+            let names = mapping.names();
+            assert!(names.windows(2).all(|pair| pair[0] < pair[1]), "a column stands twice");
+            assert!(mapping.members.iter().all(|member| !member.top().is_empty() && !member.path.is_empty()));
+            let _ = mapping.date_member();
+        }
+        Err(error) => {
+            let lines = 1 + data.iter().filter(|byte| **byte == b'\n').count();
+            assert!((1..=lines).contains(&error.line), "a line that is not there");
+        }
+    }
+}
 
 static TARGET: LazyLock<fn(&[u8])> = LazyLock::new(|| {
     let name = std::env::var("HEFU_FUZZ").unwrap_or_default();

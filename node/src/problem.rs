@@ -74,6 +74,8 @@ problems! {
     OutOfScope = "out-of-scope" 403, "令牌不允许该操作", "the token does not allow this", hint "换用允许该操作的令牌（hefu token new --allow）。", "use a token that allows it (`hefu token new --allow`)";
     MediaType = "media-type" 415, "不支持该内容类型", "the content type is not supported", hint "单条草稿用 application/json，多条用 application/x-ndjson。", "send one draft as application/json, many as application/x-ndjson";
     InvalidRecords = "invalid-records" 422, "有记录不合规，未发布任何记录", "some records are not valid: nothing was published", hint "按所列行号逐条更正后重新提交。", "correct the lines that are listed and publish again";
+    InvalidMapping = "invalid-mapping" 422, "映射不合规", "the mapping is not valid", hint "按所列行号更正；hefu publish --mapping-template 可打印样例。", "correct the line that is named; `hefu publish --mapping-template` prints one to start from";
+    InvalidRows = "invalid-rows" 422, "表格有误，未发布任何记录", "the table has faults: nothing was published", hint "按所列行列逐条更正后重试；试运行不发布。", "correct the rows and columns that are listed and try again; a dry run publishes nothing";
     DraftConflict = "draft-conflict" 409, "同一草稿号已用于其他内容，未发布任何记录", "a draft id was used for other content: nothing was published", hint "内容不同请换新的 draftId；更正已发布的记录请用 supersedes。", "use a new draftId for other content; to correct a published record, use supersedes";
     Findings = "findings" 422, "记录与已有记录或协议相抵触，未发布任何记录", "some records contradict earlier ones or the agreement: nothing was published", hint "请更正；迁移旧数据时可用 --despite-findings 并写明理由（留存审计）。", "correct them; for a migration, publish with --despite-findings REASON (kept in the audit)";
     UnknownAgreement = "unknown-agreement" 404, "没有该协议", "there is no such agreement", hint "用 hefu agreement list 查看；对方提出的协议须先 hefu pull。", "see `hefu agreement list`; run `hefu pull` first for one that a peer proposed";
@@ -97,6 +99,7 @@ problems! {
     Input = "input" 400, "输入无法读取", "the input cannot be read", hint "核对文件名、编码（UTF-8）与格式。", "check the file's name, encoding (UTF-8) and format";
     InvalidPolicy = "invalid-policy" 422, "核验策略不合规", "the policy is not valid", hint "按所列位置更正；hefu verify --policy-template 可打印样例。", "correct what is listed; `hefu verify --policy-template` prints one to start from";
     NoRecord = "no-record" 422, "文件不能作为记录读取", "the file is not readable as a record", hint "应为一条 JSON 记录（UTF-8，不超过 256 KiB）。请向交来文件的一方索取原件。", "expected one record as JSON (UTF-8, at most 256 KiB); ask whoever handed it over for the original";
+    UnknownDocument = "unknown-document" 422, "无法判断是哪一类文件", "which kind of document this is cannot be told", hint "用 --as NAME 指明类别；hefu schema list 列出名称。", "say it by --as NAME; `hefu schema list` lists the names";
     Unavailable = "unavailable" 503, "节点未就绪", "the node is not ready", hint "查看 /health/ready 与日志后重试。", "see /health/ready and the log, then try again";
     DiskFull = "disk-full" 507, "磁盘已满或拒绝写入", "the disk is full, or refuses what is written", hint "请腾出磁盘空间（或提高配额），再执行同一命令；已有回执的草稿不会重复发布。", "free space (or raise the quota), then give the same command again; a draft that has its receipt is not published twice";
     DatabaseLocked = "database-locked" 503, "数据库被其他程序占用", "another program holds the database", hint "请结束正在打开 hefu.db 的程序（备份、sqlite3 等），再试一次。", "end the program that has hefu.db open (a backup, a sqlite3 shell), then try again";

@@ -190,6 +190,16 @@ impl Staging {
         }));
     }
 
+    /// What stands against publishing, by line: how many violations, and the first of them.
+    pub(crate) fn complaints(&self) -> (usize, Vec<(usize, &Violation)>) {
+        let (mut count, mut first) = (self.invalid_count, self.invalid.iter().collect::<Vec<_>>());
+        if self.options.despite_findings.is_none() {
+            count += self.contradiction_count;
+            first.extend(&self.contradictions);
+        }
+        (count, first.into_iter().map(|refusal| (refusal.line, &refusal.violation)).collect())
+    }
+
     /// Ends staging: everything is good, or nothing is published.
     ///
     /// # Errors

@@ -3,8 +3,10 @@
 //! Lists that others keep (areas, fields of education, skill levels) are not enums of the schemas, which state the form of
 //! such a code alone: a list gets a new edition without a new schema, and a node with an older edition must not refuse
 //! what its issuer may say. A code that is not listed has no name here, and [`unlisted`] finds it for a warning (G5).
+mod lists;
 mod unlisted;
 
+pub use lists::{CodeList, Copied, Source, lists};
 pub use unlisted::{Unlisted, unlisted};
 
 use crate::text::Text;
@@ -50,27 +52,6 @@ struct Row {
     code: String,
     zh: String,
     en: String,
-}
-
-/// Where a list comes from.
-#[cfg(test)]
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Source {
-    title: String,
-    year: u16,
-    copy: Copy,
-}
-
-/// How it was copied.
-#[cfg(test)]
-#[derive(Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Copy {
-    /// This project's own words.
-    Own,
-    /// From a copy that is not the publisher's.
-    Secondary,
 }
 
 /// One file of code lists.
@@ -185,7 +166,7 @@ mod tests {
             let file: File = serde_json::from_str(text).unwrap();
             let dated = |source: &Source| !source.title.is_empty() && (1990..2100).contains(&source.year);
             assert!(!file.source.is_empty() && file.source.iter().all(dated));
-            assert!(file.source.iter().all(|source| matches!(source.copy, Copy::Own | Copy::Secondary)));
+            assert!(file.source.iter().all(|source| matches!(source.copy, Copied::Own | Copied::Secondary)));
             for (name, rows) in file.lists {
                 let codes: std::collections::BTreeSet<_> = rows.iter().map(|row| &row.code).collect();
                 assert!(!rows.is_empty() && codes.len() == rows.len(), "{name} has a code twice");

@@ -45,7 +45,9 @@ const CONTEXT: ReleasedFile = ReleasedFile {
     text: include_str!("../json/contexts/v1.jsonld"),
 };
 
+mod examples;
 mod verifying;
+pub use examples::{Example, examples};
 pub use verifying::released_for_verifying;
 
 /// All released files: the schemas, the definitions that they share, and the context.

@@ -1,10 +1,12 @@
 //! The command line, by the real binary.
 
 mod corrections;
+mod csv;
 mod doctor;
 mod help;
 mod nodes;
 mod readme;
 mod refusals;
+mod schema;
 mod snapshots;
 mod verify;

@@ -17,11 +17,19 @@ async fn follow(ours: &Serving, theirs: &Serving) -> Said {
 
 /// Two serving nodes with an agreement in force: by the commands alone.
 pub(super) async fn federation(base: &Path) -> (Serving, Serving, String) {
+    federation_with(base, |_| ()).await
+}
+
+/// As [`federation`], with changed terms.
+pub(super) async fn federation_with(base: &Path, change: impl FnOnce(&mut Value)) -> (Serving, Serving, String) {
     let (ours, theirs) = Serving::start_two(base, ["530100", "510100"]).await;
     follow(&ours, &theirs).await.ended(0);
     follow(&theirs, &ours).await.ended(0);
     let city = format!("510100={}", theirs.url.trim_start_matches("https://"));
     let terms = ours.run(&["agreement", "propose", "--template", "--city", &city]).await.ended(0).stdout;
+    let mut terms: Value = serde_json::from_str(&terms).unwrap();
+    change(&mut terms);
+    let terms = terms.to_string();
     let proposed =
         run_with(command(&ours.dir, &["--json", "agreement", "propose", "-"]), terms.as_bytes()).await.ended(0);
     let id = proposed.json()["id"].as_str().unwrap().to_owned();

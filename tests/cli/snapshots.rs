@@ -7,7 +7,7 @@ use hefu_tests::{Serving, Snapshots};
 use std::path::Path;
 
 /// What stands for the id of the agreement.
-const AGREEMENT: &str = "urn:uuid:aaaaaaaa-aaaa-7aaa-aaaa-aaaaaaaaaaaa";
+pub(super) const AGREEMENT: &str = "urn:uuid:aaaaaaaa-aaaa-7aaa-aaaa-aaaaaaaaaaaa";
 
 /// A folder for nodes, and snapshots that know it.
 fn begin() -> (tempfile::TempDir, Snapshots) {

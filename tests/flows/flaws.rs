@@ -56,7 +56,7 @@ async fn smuggle(federation: &TestFederation, n: usize, draft: &Value, key: Opti
 }
 
 /// The findings of a rule on a node's worklist.
-async fn worklist(federation: &TestFederation, n: usize, rule: Rule) -> Vec<Finding> {
+pub(super) async fn worklist(federation: &TestFederation, n: usize, rule: Rule) -> Vec<Finding> {
     let node = federation.node(n).node();
     hefu_node::reconcile::run(node).await.unwrap();
     let found = node.store.findings(None, Some(rule.code()), 100, 0).await.unwrap();

@@ -6,6 +6,7 @@ mod flaws;
 mod guard;
 mod publish;
 mod pull;
+mod recognition;
 mod silence;
 mod tally;
 

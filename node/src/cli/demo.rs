@@ -30,9 +30,9 @@ Example:
   hefu demo --keep
 
 Kunming (530100), Chengdu (510100) and Chongqing (500000) start as three processes on free loopback ports, compare
-fingerprints, sign one agreement, publish a made-up population with transfers between them, pull, verify and reconcile.
-Cases are planted for every rule; the demo ends with 0 only if all of them were found, nothing else was, and the three
-tallies are the same.";
+fingerprints, sign one agreement, publish a made-up population with transfers and recognised credits between them, pull,
+verify and reconcile. Three cases are planted for each of the rules S1 to S6, C1 to C4, Q1, Q2, A1 and G7; the demo ends
+with 0 only if all of them were found, nothing else was, and the three tallies are the same.";
 
 /// A federation of three cities on this machine, from nothing to compared tallies.
 #[derive(Debug, clap::Args)]

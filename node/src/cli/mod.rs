@@ -19,6 +19,7 @@ mod peer;
 mod publish;
 mod pull;
 mod record;
+mod schema;
 mod serve;
 mod status;
 mod subject;
@@ -143,6 +144,9 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Verify a record that somebody hands over: what is established, what is not, as of when
     Verify(verify::Verify),
+    /// Look at the schemas and code lists, and check files against them; needs no node
+    #[command(subcommand)]
+    Schema(schema::Schema),
     /// A federation of three cities on this machine, from nothing to compared tallies
     Demo(demo::Demo),
 }
@@ -191,6 +195,7 @@ async fn dispatch(globals: &Globals, command: Command) -> Outcome<u8> {
         Command::Fsck(command) => command.run(globals).await,
         Command::Doctor(command) => command.run(globals).await,
         Command::Verify(command) => command.run(globals).await,
+        Command::Schema(command) => command.run(globals),
         Command::Demo(command) => command.run(globals).await,
     }
 }

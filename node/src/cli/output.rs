@@ -64,6 +64,7 @@ pub(super) fn problem(globals: &Globals, problem: &Problem) {
             format!("\n  … and {more} more (--json lists them)"),
         ));
     }
+    out.push_str(&super::publish::csv::faults(globals, problem));
     let _ = writeln!(std::io::stderr().lock(), "{out}");
 }
 

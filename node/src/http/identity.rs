@@ -3,7 +3,9 @@
 use crate::Node;
 use crate::problem::{Code, Outcome, Problem};
 use crate::store::OWN;
-use actix_web::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL};
+use actix_web::http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
 use actix_web::{HttpRequest, HttpResponse, web};
 use hefu_schemas::released::{released, released_for_verifying};
 use serde_json::json;
@@ -54,10 +56,24 @@ async fn hefu(node: web::Data<Node>) -> HttpResponse {
 async fn file(node: web::Data<Node>, request: HttpRequest) -> Outcome<HttpResponse> {
     let prefix = node.origin.as_str().split_once('/').map_or(0, |(_, path)| path.len() + 1);
     let path = request.path().get(prefix..).unwrap_or_default();
+    if let Some(page) = crate::pages::page(path) {
+        return Ok(for_people(page));
+    }
     let mut files = released().iter().chain(released_for_verifying());
     let file = files.find(|file| path == file.path).ok_or_else(|| Problem::new(Code::NotFound, ""))?;
     let kind = if file.path.ends_with(".jsonld") { "application/ld+json" } else { "application/schema+json" };
     Ok(public(file.text, kind))
+}
+
+/// A page about the released files. It may load nothing, and be put into no other.
+fn for_people(page: &'static str) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "max-age=300"))
+        .insert_header((CONTENT_SECURITY_POLICY, crate::pages::policy()))
+        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((REFERRER_POLICY, "no-referrer"))
+        .content_type("text/html; charset=utf-8")
+        .body(page)
 }
 
 /// The process answers.

@@ -4,6 +4,7 @@
 mod agreements;
 mod auth;
 mod control;
+mod csv;
 mod doctor;
 mod identity;
 mod inspect;
@@ -15,6 +16,7 @@ mod search;
 mod tokens;
 pub(crate) mod verify;
 
+pub(crate) use csv::REPORT_HEADER;
 pub use openapi::{Door, document};
 
 use crate::Node;
@@ -149,6 +151,7 @@ pub fn control(node: &Arc<Node>) -> Outcome<actix_web::dev::Server> {
             .configure(verify::routes)
             .configure(doctor::routes)
             .configure(records::routes)
+            .configure(csv::routes)
             .configure(inspect::routes)
             .configure(search::routes)
             .configure(tokens::routes)

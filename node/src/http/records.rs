@@ -99,7 +99,7 @@ pub(super) async fn publish_one(node: &Arc<Node>, payload: web::Payload, options
 }
 
 /// Receipts as they come; a failure in the middle is the last line.
-fn stream(submission: crate::publish::Submission) -> HttpResponse {
+pub(super) fn stream(submission: crate::publish::Submission) -> HttpResponse {
     let (sender, mut receiver) = mpsc::channel::<Vec<DraftRow>>(RECEIPTS_AHEAD);
     let appending = tokio::spawn(submission.append(sender));
     let (lines, body) = mpsc::channel::<Result<Bytes, Problem>>(RECEIPTS_AHEAD);

@@ -7,7 +7,8 @@ use hefu_schemas::text::Text;
 pub enum Part {
     /// Published as it is; holds the planted cases that publishing accepts: one city alone sees nothing wrong, or nothing that it may not state.
     Main,
-    /// Holds the planted cases that publishing refuses by default (S3, A1): published despite findings.
+    /// Holds the planted cases that publishing refuses by default (S3, A1), published despite findings; and what corrects or
+    /// withdraws records of the main part, since those must be in the log before.
     Planted,
 }
 

@@ -2,6 +2,7 @@
 use super::case::Part;
 use super::city::City;
 use super::person::Person;
+use super::recognition::Qualification;
 use hefu_schemas::enrollment_connection::{ConnectionKind, Role, Step};
 use hefu_schemas::id::{AgreementId, RecordId};
 use hefu_schemas::student_status::{Event, Stage, Status};
@@ -26,6 +27,10 @@ pub struct Cited {
 pub(super) struct Statement {
     pub(super) id: RecordId,
     pub(super) follows: Option<RecordId>,
+    /// The record that it corrects, a date of which was wrong.
+    pub(super) supersedes: Option<RecordId>,
+    /// Records on which it relies: index of the city that published it, and id.
+    pub(super) basis: Vec<(usize, RecordId)>,
     /// Index of the office in its city.
     pub(super) office: usize,
     pub(super) on: Date,
@@ -37,6 +42,8 @@ pub(super) struct Statement {
 pub(super) enum Body {
     Status { stage: Stage, status: Status, event: Event, until: Option<Date>, connection: Option<RecordId> },
     Half { matter: Matter, role: Role, step: Step, reason: Option<&'static str> },
+    Qualification(Box<Qualification>),
+    Withdrawal { record: RecordId },
 }
 
 /// What a half says of a transfer besides its step.
@@ -81,7 +88,7 @@ impl Group {
             match &mut statement.body {
                 Body::Half { matter, .. } => matter.connection = id,
                 Body::Status { connection: Some(connection), .. } => *connection = id,
-                Body::Status { connection: None, .. } => {}
+                Body::Status { connection: None, .. } | Body::Qualification(_) | Body::Withdrawal { .. } => {}
             }
         }
         self
@@ -143,6 +150,11 @@ impl Statement {
                 put(&mut body, "reason", reason.map(str::to_owned));
                 ("EnrollmentConnection", body)
             }
+            Body::Qualification(body) => ("QualificationRecognition", body.body(cities, subject, self.on)),
+            Body::Withdrawal { record } => {
+                let (record, from) = (record.to_string(), self.on.to_string());
+                ("Withdrawal", json!({"record": record, "reason": "entry-error", "from": from}))
+            }
         };
         let mut record = json!({
             "id": self.id.to_string(),
@@ -153,7 +165,19 @@ impl Statement {
             "credentialSubject": body,
         });
         put(&mut record, "follows", self.follows.map(|follows| follows.to_string()));
+        put(&mut record, "supersedes", self.supersedes.map(|supersedes| supersedes.to_string()));
+        put(&mut record, "correction", self.supersedes.map(|_| "wrong-date".to_owned()));
+        if let (Some(basis), Value::Object(members)) = (self.basis(cities), &mut record) {
+            members.insert("basis".to_owned(), basis);
+        }
         json!({"draftId": draft_id, "record": record})
+    }
+
+    fn basis(&self, cities: &[City]) -> Option<Value> {
+        let cited = |(city, id): &(usize, RecordId)| {
+            Some(json!({"issuer": cities.get(*city)?.did.as_str(), "id": id.to_string()}))
+        };
+        (!self.basis.is_empty()).then(|| self.basis.iter().filter_map(cited).collect())
     }
 }
 

@@ -5,8 +5,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hefu_federation::agreement::{SeenAct, Standing};
 use hefu_federation::entry::Act;
 use hefu_federation::reconcile::finding::Finding;
-use hefu_federation::reconcile::key::{Key, keys_of};
-use hefu_federation::reconcile::view::View;
+use hefu_federation::reconcile::key::{Key, filed_under};
+use hefu_federation::reconcile::view::{Body, View};
 use hefu_federation::reconcile::{Context, Fact, reconcile};
 use hefu_schemas::agreement::Agreement;
 use hefu_schemas::canonical;
@@ -85,9 +85,16 @@ pub(super) fn facts(population: &Population, mut read: impl FnMut(usize, &str) -
     for (at, city) in population.cities().iter().enumerate() {
         // Genesis, sign and open come first.
         let lines = Part::ALL.into_iter().flat_map(|part| drafts(population, at, part));
+        let mut indexes: BTreeMap<RecordId, u64> = BTreeMap::new();
         facts.extend((3_u64..).zip(lines).map(|(index, line)| {
             let view = View::read(read(at, &line).document()).unwrap();
-            Fact { origin: city.origin.clone(), index, t: 1_788_192_000, of: None, id: view.id, view }
+            indexes.insert(view.id, index);
+            let corrects = match view.body {
+                Body::Withdrawal { record, .. } => Some(record),
+                _ => view.supersedes,
+            };
+            let of = corrects.map(|id| indexes[&id]);
+            Fact { origin: city.origin.clone(), index, t: 1_788_192_000, of, id: view.id, view }
         }));
     }
     facts
@@ -102,12 +109,7 @@ pub(super) fn findings(agreement: &Agreement, cities: &[City], as_of: Date, fact
         proofs: cities.iter().map(|city| city.origin.clone()).collect(),
         acts: cities.iter().map(|city| (city.origin.clone(), acts())).collect(),
     };
-    let mut by_key: BTreeMap<Key, Vec<Fact>> = BTreeMap::new();
-    for fact in facts {
-        for key in keys_of(&fact.view) {
-            by_key.entry(key).or_default().push(fact.clone());
-        }
-    }
+    let by_key = by_key(facts);
     let context = Context { standing: &standing, as_of };
     let mut matched = 0;
     let mut findings = BTreeMap::new();
@@ -117,4 +119,33 @@ pub(super) fn findings(agreement: &Agreement, cities: &[City], as_of: Date, fact
         findings.extend(evaluation.findings.into_iter().map(|finding| (finding.id, finding)));
     }
     (findings.into_values().collect(), matched)
+}
+
+/// Facts by the keys under which they are filed; under the key of a cited record also that record and what corrects or
+/// withdraws it.
+fn by_key(facts: Vec<Fact>) -> BTreeMap<Key, Vec<Fact>> {
+    let mut by_key: BTreeMap<Key, Vec<Fact>> = BTreeMap::new();
+    let mut keys: BTreeMap<(Origin, u64), Vec<Key>> = BTreeMap::new();
+    let mut later: BTreeMap<(Origin, u64), Vec<Fact>> = BTreeMap::new();
+    for fact in &facts {
+        let corrected = fact.of.and_then(|of| keys.get(&(fact.origin.clone(), of)).cloned()).unwrap_or_default();
+        if let Some(of) = fact.of {
+            later.entry((fact.origin.clone(), of)).or_default().push(fact.clone());
+        }
+        let own = filed_under(&fact.view, &corrected);
+        for key in &own {
+            by_key.entry(key.clone()).or_default().push(fact.clone());
+        }
+        keys.insert((fact.origin.clone(), fact.index), own);
+    }
+    for fact in facts {
+        if let Some(under) = by_key.get_mut(&Key::record(&fact.view.issuer, fact.id)) {
+            let mut found = vec![fact];
+            while let Some(fact) = found.pop() {
+                found.extend(later.get(&(fact.origin.clone(), fact.index)).into_iter().flatten().cloned());
+                under.push(fact);
+            }
+        }
+    }
+    by_key
 }

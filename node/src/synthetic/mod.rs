@@ -22,6 +22,7 @@ mod history;
 mod person;
 mod planted;
 mod population;
+mod recognition;
 mod seed;
 mod side;
 mod terms;

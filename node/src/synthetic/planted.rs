@@ -1,5 +1,6 @@
 //! The planted cases: three for each rule, of different shapes, spread over the cities.
 mod connection;
+mod recognition;
 mod status;
 
 use super::calendar::{plus, school_year, validity};
@@ -46,6 +47,9 @@ pub(super) fn plant(seed: Seed, as_of: Date, calendar: &Calendar, cities: usize)
     planter.unfollowed();
     planter.barred();
     planter.outside_agreement();
+    planter.unfounded();
+    planter.conversions();
+    planter.reliance();
     planter.planted
 }
 

@@ -7,7 +7,7 @@ use super::person::{Person, RESIDENTS};
 use super::planted::{Planted, plant};
 use super::seed::{Mint, Seed};
 use super::side::Side;
-use super::{history, transfer};
+use super::{history, recognition, transfer};
 use hefu_schemas::agreement::Calendar;
 use jiff::civil::{Date, date};
 use thiserror::Error;
@@ -15,6 +15,8 @@ use thiserror::Error;
 /// Records, over all cities, for each transfer between two of them: with some twelve records for a finished one and
 /// a little more than one for a resident, about one student in a hundred transfers.
 const RECORDS_PER_TRANSFER: u64 = 110;
+/// Records, over all cities, for each student whose term in another city is recognised: four records, at one in a hundred.
+const RECORDS_PER_RECOGNITION: u64 = 400;
 /// The school years that the generator knows lie between these days.
 const DATES: (Date, Date) = (date(2020, 1, 1), date(2199, 12, 31));
 
@@ -45,6 +47,7 @@ pub struct Population {
     calendar: Calendar,
     cities: Vec<City>,
     transfers: u64,
+    recognitions: u64,
     /// Records of residents by city.
     resident_records: Vec<u64>,
     planted: Planted,
@@ -68,17 +71,18 @@ impl Population {
         }
         let (seed, calendar) = (Seed(seed), calendar(as_of));
         let planted = plant(seed, as_of, &calendar, cities.len());
-        let transfers = records / RECORDS_PER_TRANSFER;
+        let (transfers, recognitions) = (records / RECORDS_PER_TRANSFER, records / RECORDS_PER_RECOGNITION);
         let mut resident_records = vec![records_per_city; cities.len()];
         let moved = (0..transfers).flat_map(|number| transfer::draw(seed, as_of, &calendar, cities.len(), number));
+        let away = (0..recognitions).flat_map(|number| recognition::draw(seed, as_of, cities.len(), number));
         let fixed = planted.groups.iter().filter(|group| group.part == Part::Main);
-        let taken = moved.map(|(city, group)| (city, group.statements.len()));
+        let taken = moved.chain(away).map(|(city, group)| (city, group.statements.len()));
         for (city, statements) in taken.chain(fixed.map(|planted| (planted.city, planted.group.statements.len()))) {
             if let Some(left) = resident_records.get_mut(city) {
                 *left = left.saturating_sub(u64::try_from(statements).unwrap_or(u64::MAX));
             }
         }
-        Ok(Self { seed, as_of, calendar, cities, transfers, resident_records, planted })
+        Ok(Self { seed, as_of, calendar, cities, transfers, recognitions, resident_records, planted })
     }
 
     /// The cities, in the order of their indexes.
@@ -140,13 +144,19 @@ impl Population {
 
     fn groups(&self, city: usize, part: Part) -> impl Iterator<Item = Group> + '_ {
         let planted = self.planted.groups.iter().filter(move |planted| planted.city == city && planted.part == part);
-        let main = (part == Part::Main).then(|| self.residents(city).chain(self.movers(city)));
+        let main = (part == Part::Main).then(|| self.residents(city).chain(self.movers(city)).chain(self.away(city)));
         main.into_iter().flatten().chain(planted.map(|planted| planted.group.clone()))
     }
 
     fn movers(&self, city: usize) -> impl Iterator<Item = Group> + '_ {
         (0..self.transfers)
             .flat_map(|number| transfer::draw(self.seed, self.as_of, &self.calendar, self.cities.len(), number))
+            .filter_map(move |(of, group)| (of == city).then_some(group))
+    }
+
+    fn away(&self, city: usize) -> impl Iterator<Item = Group> + '_ {
+        (0..self.recognitions)
+            .flat_map(|number| recognition::draw(self.seed, self.as_of, self.cities.len(), number))
             .filter_map(move |(of, group)| (of == city).then_some(group))
     }
 

@@ -15,11 +15,12 @@ pub(super) struct Side {
     statements: Vec<Statement>,
     last_status: Option<RecordId>,
     last_step: Option<RecordId>,
+    pub(super) last_qualification: Option<RecordId>,
 }
 
 impl Side {
     pub(super) fn new(office: usize, stage: Stage) -> Self {
-        Self { office, stage, statements: Vec::new(), last_status: None, last_step: None }
+        Self { office, stage, statements: Vec::new(), last_status: None, last_step: None, last_qualification: None }
     }
 
     /// States a status that follows the last one, unless its event opens a spell.
@@ -43,10 +44,9 @@ impl Side {
         until: Option<Date>,
         connection: Option<RecordId>,
     ) -> RecordId {
-        let id = mint.id();
         let follows = if event.is_entry() { None } else { self.last_status };
         let body = Body::Status { stage: self.stage, status, event, until, connection };
-        self.statements.push(Statement { id, follows, office: self.office, on, body });
+        let id = self.state(mint, follows, on, body, &[]);
         self.last_status = Some(id);
         id
     }
@@ -58,7 +58,6 @@ impl Side {
 
     /// States a step that follows the last one of this half.
     pub(super) fn step(&mut self, mint: &mut Mint, matter: Matter, role: Role, step: Step, on: Date) -> RecordId {
-        let id = mint.id();
         let reason = match step {
             Step::Rejected => Some("no-place"),
             Step::CalledOff => Some("withdrawn-by-applicant"),
@@ -66,8 +65,45 @@ impl Side {
             _ => None,
         };
         let body = Body::Half { matter, role, step, reason };
-        self.statements.push(Statement { id, follows: self.last_step, office: self.office, on, body });
+        let id = self.state(mint, self.last_step, on, body, &[]);
         self.last_step = Some(id);
+        id
+    }
+
+    /// States anything.
+    pub(super) fn state(
+        &mut self,
+        mint: &mut Mint,
+        follows: Option<RecordId>,
+        on: Date,
+        body: Body,
+        basis: &[(usize, RecordId)],
+    ) -> RecordId {
+        let id = mint.id();
+        let basis = basis.to_vec();
+        self.statements.push(Statement { id, follows, supersedes: None, basis, office: self.office, on, body });
+        id
+    }
+
+    /// What was stated last relies on a record.
+    pub(super) fn relies_on(&mut self, city: usize, record: RecordId) {
+        self.statements.last_mut().into_iter().for_each(|last| last.basis.push((city, record)));
+    }
+
+    /// The statement of a record.
+    pub(super) fn statement(&self, record: RecordId) -> Option<&Statement> {
+        self.statements.iter().find(|statement| statement.id == record)
+    }
+
+    /// States a withdrawal of a record.
+    pub(super) fn withdraw(&mut self, mint: &mut Mint, record: RecordId, from: Date) -> RecordId {
+        self.state(mint, None, from, Body::Withdrawal { record }, &[])
+    }
+
+    /// Corrects the date of what was stated.
+    pub(super) fn correct_date(&mut self, mint: &mut Mint, wrong: &Statement, on: Date) -> RecordId {
+        let id = mint.id();
+        self.statements.push(Statement { id, on, supersedes: Some(wrong.id), ..wrong.clone() });
         id
     }
 

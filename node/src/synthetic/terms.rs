@@ -2,6 +2,7 @@
 use super::calendar::{calendar, plus, validity};
 use super::city::City;
 use super::draft::place;
+use super::recognition::credit_row;
 use hefu_schemas::enrollment_connection::{ConnectionKind, Role, Step};
 use hefu_schemas::id::Digest;
 use hefu_schemas::student_status::{Stage, Status};
@@ -41,8 +42,8 @@ pub fn agreement_terms(cities: &[City], as_of: Date) -> Value {
     let names = |pick: fn(&City) -> &str, between: &str| cities.iter().map(pick).collect::<Vec<_>>().join(between);
     json!({
         "title": {
-            "zh": format!("{}学籍与转学信息协同协议（演示）", names(|city| &city.name.zh, "、")),
-            "en": format!("Agreement on student status and transfers between {} (demonstration)", names(|city| &city.name.en, ", ")),
+            "zh": format!("{}学籍、转学与学分认定信息协同协议（演示）", names(|city| &city.name.zh, "、")),
+            "en": format!("Agreement on student status, transfers and credits between {} (demonstration)", names(|city| &city.name.en, ", ")),
         },
         "type": if cities.len() == 2 { "bilateral" } else { "multilateral" },
         "parties": cities.iter().map(party).collect::<Vec<_>>(),
@@ -64,6 +65,7 @@ fn party(city: &City) -> Value {
             may("student-status", &SCHOOL_STAGES, &codes),
             may("student-status", &HIGHER_STAGES, &[city.code.as_str()]),
             may("enrollment-connection", &SCHOOL_STAGES, &codes),
+            may("qualification-recognition", &HIGHER_STAGES, &[city.code.as_str()]),
         ],
     })
 }
@@ -85,13 +87,18 @@ fn terms(cities: &[City], as_of: Date) -> Value {
     // A made-up text: the demonstration assesses nothing.
     let assessment = Digest::of("合符演示：影响评估".as_bytes());
     json!({
-        "scope": [row("roll", "student-status", &all), row("transfer", "enrollment-connection", &SCHOOL_STAGES)],
+        "scope": [
+            row("roll", "student-status", &all),
+            row("transfer", "enrollment-connection", &SCHOOL_STAGES),
+            row("credits", "qualification-recognition", &HIGHER_STAGES),
+        ],
         "population": {
             "student-status": {"covers": "roll", "impactAssessment": assessment.to_string()},
             "enrollment-connection": {"covers": "case"},
+            "qualification-recognition": {"covers": "case"},
         },
         "fields": fields(),
-        "purposes": ["student-status", "transfer"],
+        "purposes": ["student-status", "transfer", "recognition"],
         "legalBasis": [
             {"title": {"zh": "中华人民共和国义务教育法", "en": "Compulsory Education Law of the People's Republic of China"}},
             {"title": {"zh": "中华人民共和国个人信息保护法", "en": "Personal Information Protection Law of the People's Republic of China"}, "article": "13, 34"},
@@ -109,8 +116,23 @@ fn terms(cities: &[City], as_of: Date) -> Value {
         "restrictedDays": 30,
         "existingCases": "finish",
         "suite": "ed25519-sha256",
-        "retention": {"student-status": 3650, "enrollment-connection": 1825},
+        "creditTable": [credit_row_value()],
+        "retention": {"student-status": 3650, "enrollment-connection": 1825, "qualification-recognition": 3650},
         "timeZone": "Asia/Shanghai",
+    })
+}
+
+fn credit_row_value() -> Value {
+    let row = credit_row();
+    json!({
+        "row": row.row,
+        "from": row.from,
+        "to": row.to,
+        "num": row.factor.num,
+        "den": row.factor.den,
+        "rounding": row.rounding.code(),
+        "capPerYear": row.cap_per_year,
+        "validYears": row.valid_years,
     })
 }
 
@@ -136,6 +158,8 @@ pub(super) fn is_vocational_window(day: Date) -> bool {
 fn fields() -> Value {
     let status = ["id", "stage", "status", "event", "effectiveOn"];
     let half = ["connection", "connectionKind", "role", "id", "sending", "receiving", "requestedOn", "step", "stepOn"];
+    // What the schema itself demands by step and outcome need not be named.
+    let qualification = ["role", "id", "source", "step", "stepOn", "authority"];
     let with = |required: &[&str], more: &[&str]| {
         let allowed = [required, more].concat();
         json!({"required": required, "allowed": allowed})
@@ -143,6 +167,7 @@ fn fields() -> Value {
     json!({
         "student-status": with(&status, &["until"]),
         "enrollment-connection": with(&half, &["plannedPeriod", "waitingFor", "reason"]),
+        "qualification-recognition": with(&qualification, &["components", "target", "mapping"]),
     })
 }
 

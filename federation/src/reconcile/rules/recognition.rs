@@ -1,7 +1,7 @@
 //! Rules over recognitions of qualifications: Q1, Q2.
 //!
 //! A recognition is filed under its subject, and under the record by which its source was awarded. What that record is
-//! and what became of it is in sight there for sure: what rests on its absence is asked there alone.
+//! and what became of it is in sight there for sure: it is asked there alone, so that it is found, and once.
 mod conversion;
 mod source;
 

@@ -6,6 +6,7 @@ use crate::csv::mapping::{MAX_MAPPING_LEN, Mapping};
 use crate::csv::{Import, Staged};
 use crate::problem::{Code, Outcome, Problem};
 use crate::publish::Options;
+use crate::token::Scope;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::BytesMut;
@@ -71,7 +72,7 @@ async fn publish(node: web::Data<Node>, request: HttpRequest, mut payload: web::
     }
     let rest = head.split_off(query.mapping);
     let mapping = read_mapping(&head, &query.kind)?;
-    let options = Options { despite_findings: query.despite_findings, dry_run: !query.apply };
+    let options = Options { despite_findings: query.despite_findings, dry_run: !query.apply, scope: Scope::Everything };
     let mut import = Import::begin(&node, known, mapping, options).await?;
     import.push(&rest).await?;
     while let Some(chunk) = payload.next().await {

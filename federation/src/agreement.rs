@@ -169,7 +169,7 @@ impl Standing<'_> {
         Some(seen.on.map_or(least, |on| on.max(least)))
     }
     /// The day of a time in the agreement's time zone, which is one of the database; `None` out of the calendar's range.
-    fn day(&self, t: i64) -> Option<Date> {
+    pub fn day(&self, t: i64) -> Option<Date> {
         let zone = TimeZoneDatabase::bundled().get(&self.agreement.terms.time_zone).ok()?;
         Some(Timestamp::from_second(t).ok()?.to_zoned(zone).date())
     }

@@ -35,6 +35,8 @@ pub enum CheckpointError {
     Body,
     #[error("the checkpoint is of another origin")]
     Origin,
+    #[error("the signer was no log key of this log at that size")]
+    Signer,
 }
 impl Checkpoint {
     /// The note text; parses and prints alike.

@@ -4,6 +4,10 @@
 //! {"a":"<22 base64url>","c":"<43 base64url>","k":"record","t":1767225600,"v":1}
 //! {"act":"suspend","digest":"<64 hex>","k":"agreement","on":"2026-09-01","t":1767225600,"v":1}
 //! ```
+mod signed;
+
+pub use signed::{KeyAct, Says, Signed};
+
 use crate::base64url;
 use crate::commitment::{Commitment, Label};
 use crate::key::{PublicKey, SealPublicKey};
@@ -69,6 +73,8 @@ pub enum Body {
         /// Index of the head of the chain.
         of: u64,
     },
+    /// An entry with a signature of its own: `key`, `erase`, `close`.
+    Signed(Box<Signed>),
     /// A kind or version that this program does not know: hashed, stored and served; later entries are not judged.
     Unknown,
 }
@@ -167,8 +173,10 @@ impl Entry {
             (VERSION, "withdraw") => {
                 Body::Withdraw { c: commitment(&mut members)?, a: audience(&mut members)?, of: index(&mut members)? }
             }
-            // Also `key`, `erase` and `close`, whose signatures by offline keys this version does not verify.
-            _ => return Ok(Self { t, body: Body::Unknown }),
+            _ => match signed::read(version, &kind, &mut members) {
+                Some(signed) => Body::Signed(Box::new(signed?)),
+                None => return Ok(Self { t, body: Body::Unknown }),
+            },
         };
         members.close()?;
         Ok(Self { t, body })
@@ -190,6 +198,10 @@ impl Entry {
             Body::Amend { c, a, of } => format!(r#"{{{}"k":"amend",{},"t":{t},"v":1}}"#, sealed(c, a), of_member(*of)?),
             Body::Withdraw { c, a, of } => {
                 format!(r#"{{{}"k":"withdraw",{},"t":{t},"v":1}}"#, sealed(c, a), of_member(*of)?)
+            }
+            Body::Signed(signed) => {
+                signed.check()?;
+                signed.text(Some(t))
             }
             Body::Unknown => return Err(EntryError::Member("k")),
         };
@@ -477,9 +489,7 @@ pub(crate) mod tests {
     #[test]
     fn kinds_and_versions_of_later_programs_are_unknown() {
         let entries = [
-            r#"{"k":"key","t":5,"v":1}"#,
-            r#"{"by":"z","k":"erase","of":3,"sig":"x","t":5,"v":1}"#,
-            r#"{"k":"close","t":5,"v":1}"#,
+            r#"{"k":"key","t":5,"v":2}"#,
             r#"{"k":"record","t":5,"v":2}"#,
             r#"{"k":"record","t":5,"v":0}"#,
             r#"{"anything":[{"at":"all"}],"k":"later","t":5,"v":1}"#,

@@ -1,13 +1,15 @@
 //! Keys of an origin by log index (protocol §3): a key is good for a range of indexes, not of time.
 //!
-//! A thief of a retired key cannot go back: the indexes at which it was valid are taken. `key` entries are not understood by
-//! this version, so that every range begins with the log and is open; what follows an entry that is not understood, is not
-//! judged, for that entry may have changed the keys.
-use crate::entry::{Body, Entry, Genesis};
+//! A thief of a retired key cannot go back: the indexes at which it was valid are taken. Keys come and go by `key` entries, each
+//! signed by the recovery key that the one before announced: a thief of the log key can write such an entry, and it changes
+//! nothing. What follows an entry that is not understood, is not judged, for that entry may have changed the keys.
+use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::entry::{Body, Entry, Genesis, KeyAct, Says, Signed};
 use crate::key::{PublicKey, Role, SealPublicKey};
 use crate::tree::{Hash, leaf_hash};
 use hefu_schemas::id::{Did, Digest, Origin};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use thiserror::Error;
 /// The keys of one origin with the indexes at which each is valid.
@@ -20,6 +22,23 @@ pub struct KeyRing {
     seal: SealPublicKey,
     recovery: Digest,
     not_judged_from: Option<u64>,
+    revocations: Vec<Revocation>,
+    closed_at: Option<u64>,
+    /// What genesis said, and the signed entries by index: the rest follows from them, in whatever order they came.
+    first: Vec<Held>,
+    first_seal: SealPublicKey,
+    first_recovery: Digest,
+    signed: BTreeMap<u64, Signed>,
+}
+/// A key that is revoked as compromised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revocation {
+    /// Its Multikey text.
+    pub multikey: String,
+    /// The index from which on it may have been in other hands.
+    pub from: u64,
+    /// The index of the entry that says so.
+    pub at: u64,
 }
 /// One key. Its text is kept, because it is what records and requests name it by.
 #[derive(Debug, Clone)]
@@ -76,21 +95,124 @@ impl KeyRing {
             multikey: key.multikey(),
             valid: 0..u64::MAX,
         };
+        let first: Vec<Held> = keys.map(held).into();
         Self {
             origin: genesis.origin.clone(),
             did: genesis.did.clone(),
             fingerprint,
-            keys: keys.map(held).into(),
+            keys: first.clone(),
             seal: genesis.seal.clone(),
             recovery: genesis.recovery,
             not_judged_from: None,
+            revocations: Vec::new(),
+            closed_at: None,
+            first,
+            first_seal: genesis.seal.clone(),
+            first_recovery: genesis.recovery,
+            signed: BTreeMap::new(),
         }
     }
     /// Takes note of an entry of this log; entries may come in any order, and again.
     pub fn observe(&mut self, index: u64, entry: &Entry) {
-        if entry.body == Body::Unknown {
-            self.not_judged_from = Some(self.not_judged_from.map_or(index, |first| first.min(index)));
+        match &entry.body {
+            Body::Unknown => {
+                self.not_judged_from = Some(self.not_judged_from.map_or(index, |first| first.min(index)));
+            }
+            Body::Signed(signed) => {
+                self.signed.insert(index, signed.as_ref().clone());
+                self.derive();
+            }
+            _ => {}
         }
+    }
+    /// Derives the keys anew from genesis and the signed entries, in the order of the log.
+    fn derive(&mut self) {
+        self.keys.clone_from(&self.first);
+        self.seal = self.first_seal.clone();
+        self.recovery = self.first_recovery;
+        (self.revocations, self.closed_at) = (Vec::new(), None);
+        for (index, signed) in std::mem::take(&mut self.signed) {
+            self.apply(index, &signed);
+            self.signed.insert(index, signed);
+        }
+    }
+    /// What is not signed by the announced recovery key, or comes behind the end, changes nothing.
+    fn apply(&mut self, index: u64, signed: &Signed) {
+        let announced = Digest::of(signed.by.multikey().as_bytes()) == self.recovery;
+        if self.closed_at.is_some() || !announced || !signed.verify(&self.origin) {
+            return;
+        }
+        match &signed.says {
+            Says::Key { act, role, key, from, recovery } => {
+                self.recovery = *recovery;
+                match act {
+                    KeyAct::Add => self.add(index, *role, key),
+                    KeyAct::Retire => self.end(*role, key, index),
+                    KeyAct::Revoke => {
+                        self.end(*role, key, index);
+                        let from = from.unwrap_or(index).min(index);
+                        self.revocations.push(Revocation { multikey: key.clone(), from, at: index });
+                    }
+                }
+            }
+            Says::Close { .. } => self.closed_at = Some(index),
+            Says::Erase { .. } => {}
+        }
+    }
+    /// Roles never share a key, and a key that was there does not come back: its indexes are taken.
+    fn add(&mut self, index: u64, role: Role, multikey: &str) {
+        if role == Role::Seal {
+            if let Ok(seal) = SealPublicKey::from_multikey(multikey) {
+                self.seal = seal;
+            }
+        } else if let Ok(key) = PublicKey::from_multikey(multikey)
+            && !self.keys.iter().any(|held| held.multikey == multikey)
+        {
+            let valid = index.saturating_add(1)..u64::MAX;
+            self.keys.push(Held { role, key, multikey: multikey.to_owned(), valid });
+        }
+    }
+    fn end(&mut self, role: Role, multikey: &str, index: u64) {
+        let of = |held: &&mut Held| held.role == role && held.multikey == multikey;
+        if let Some(held) = self.keys.iter_mut().find(of) {
+            held.valid.end = held.valid.end.min(index);
+        }
+    }
+    /// The keys that are revoked as compromised, in the order of the log.
+    pub fn revocations(&self) -> &[Revocation] {
+        &self.revocations
+    }
+    /// Whether a record at an index is disputed: its key was valid there and is since revoked from that index or before, by an
+    /// entry below `size`.
+    pub fn is_disputed(&self, multikey: &str, index: u64, size: u64) -> bool {
+        let disputes = |r: &Revocation| r.multikey == multikey && (r.from..r.at).contains(&index) && r.at < size;
+        self.revocations.iter().any(disputes)
+    }
+    /// The index at which the log was closed.
+    pub fn closed_at(&self) -> Option<u64> {
+        self.closed_at
+    }
+    /// Whether an `erase` entry at an index is signed by a record key that was valid there.
+    pub fn is_erasure(&self, index: u64, signed: &Signed) -> bool {
+        matches!(signed.says, Says::Erase { .. })
+            && self.valid_at(Role::Record, &signed.by.multikey(), index).is_some()
+            && signed.verify(&self.origin)
+    }
+    /// Opens a checkpoint of this log: its signer must be a log key that was valid at the last index that it covers, as far as the
+    /// entries are known.
+    ///
+    /// # Errors
+    /// Not a checkpoint of this log, or by no such key.
+    pub fn open_checkpoint(&self, note: &[u8]) -> Result<Checkpoint, CheckpointError> {
+        let mut refused = CheckpointError::Signer;
+        for (_, key, valid) in self.keys().filter(|(role, ..)| *role == Role::Log) {
+            match Checkpoint::open(note, &self.origin, key) {
+                Ok(checkpoint) if valid.contains(&checkpoint.size.saturating_sub(1)) => return Ok(checkpoint),
+                Ok(_) => refused = CheckpointError::Signer,
+                Err(error) => refused = error,
+            }
+        }
+        Err(refused)
     }
     /// Index of the first entry that is not understood. From there on nothing is judged until a later version of this program
     /// understands it (finding G5).
@@ -218,6 +340,123 @@ mod tests {
         assert_eq!(ring.current(Role::Log, 9), Some(&genesis.log));
         assert_eq!(ring.current(Role::Request, 9), Some(&genesis.request));
         assert_eq!(ring.current(Role::Seal, 9), None);
+    }
+
+    use crate::key::SecretKey;
+
+    /// The recovery keys of a test, the first of which genesis announces.
+    fn recovery(number: u8) -> SecretKey {
+        SecretKey::from_seed(&[100 + number; 32])
+    }
+    fn hash(key: &SecretKey) -> Digest {
+        Digest::of(key.public().multikey().as_bytes())
+    }
+    fn genesis_with_recovery() -> Genesis {
+        Genesis { recovery: hash(&recovery(0)), ..sample_genesis(1) }
+    }
+    /// A `key` entry signed by the `number`-th recovery key, announcing the next.
+    fn key_entry(number: u8, act: KeyAct, role: Role, key: String, from: Option<u64>) -> Entry {
+        let says = Says::Key { act, role, key, from, recovery: hash(&recovery(number + 1)) };
+        let signed = Signed::new(says, &sample_genesis(1).origin, &recovery(number));
+        Entry { t: 5, body: Body::Signed(Box::new(signed)) }
+    }
+    fn new_key(seed: u8) -> String {
+        SecretKey::from_seed(&[seed; 32]).public().multikey()
+    }
+
+    #[test]
+    fn keys_come_and_go_by_entries_of_the_recovery_key_in_any_order_of_arrival() {
+        let genesis = genesis_with_recovery();
+        let old = genesis.record.multikey();
+        let new = new_key(50);
+        let entries = [
+            (10, key_entry(0, KeyAct::Add, Role::Record, new.clone(), None)),
+            (20, key_entry(1, KeyAct::Retire, Role::Record, old.clone(), None)),
+            (30, key_entry(2, KeyAct::Revoke, Role::Record, new.clone(), Some(25))),
+        ];
+        for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+            let mut ring = KeyRing::from_genesis(&genesis, Hash([7; 32]));
+            for at in order.into_iter().chain([0]) {
+                ring.observe(entries[at].0, &entries[at].1);
+            }
+            let valid = |key: &str| -> Vec<u64> {
+                (0..40).filter(|index| ring.valid_at(Role::Record, key, *index).is_some()).collect()
+            };
+            assert_eq!(valid(&old), (0..20).collect::<Vec<_>>());
+            assert_eq!(valid(&new), (11..30).collect::<Vec<_>>());
+            let disputed: Vec<u64> = (0..40).filter(|index| ring.is_disputed(&new, *index, 40)).collect();
+            assert_eq!(disputed, (25..30).collect::<Vec<_>>());
+            assert!(!ring.is_disputed(&new, 26, 30), "below the size nothing is known of it");
+            assert!(!ring.is_disputed(&old, 26, 40));
+            assert_eq!(ring.revocations(), [Revocation { multikey: new.clone(), from: 25, at: 30 }]);
+            assert_eq!((ring.recovery(), ring.current(Role::Record, 40)), (hash(&recovery(3)), None));
+        }
+    }
+
+    #[test]
+    fn who_is_not_the_announced_recovery_key_changes_nothing() {
+        let genesis = genesis_with_recovery();
+        let untouched = KeyRing::from_genesis(&genesis, Hash([7; 32]));
+        let good = key_entry(0, KeyAct::Add, Role::Record, new_key(50), None);
+        let Body::Signed(signed) = good.body.clone() else { panic!() };
+        let body = |signed: Signed| Entry { t: 5, body: Body::Signed(Box::new(signed)) };
+        let elsewhere = Signed::new(signed.says.clone(), &Origin::parse("chengdu.example").unwrap(), &recovery(0));
+        let by_log_key = Signed::new(signed.says.clone(), &genesis.origin, &SecretKey::from_seed(&[9; 32]));
+        let forged = Signed { sig: [1; 64], ..signed.as_ref().clone() };
+        let too_early = key_entry(1, KeyAct::Add, Role::Record, new_key(50), None);
+        for (name, entry) in [
+            ("of another log", body(elsewhere)),
+            ("by another key", body(by_log_key)),
+            ("with another signature", body(forged)),
+            ("by a recovery key that is not announced yet", too_early),
+        ] {
+            let mut ring = KeyRing::from_genesis(&genesis, Hash([7; 32]));
+            ring.observe(10, &entry);
+            assert_eq!(ring.keys().count(), untouched.keys().count(), "{name}");
+            assert_eq!(ring.recovery(), untouched.recovery(), "{name}");
+        }
+        // A recovery key is used once.
+        let mut ring = KeyRing::from_genesis(&genesis, Hash([7; 32]));
+        ring.observe(10, &good);
+        ring.observe(11, &key_entry(0, KeyAct::Add, Role::Record, new_key(51), None));
+        assert_eq!(ring.keys().count(), untouched.keys().count() + 1);
+        // No role takes the key of another one.
+        let mut ring = KeyRing::from_genesis(&genesis, Hash([7; 32]));
+        ring.observe(10, &key_entry(0, KeyAct::Add, Role::Record, genesis.log.multikey(), None));
+        assert_eq!(ring.keys().count(), untouched.keys().count());
+    }
+
+    #[test]
+    fn a_closed_log_takes_no_more_keys_and_only_the_record_key_erases() {
+        let genesis = genesis_with_recovery();
+        let mut ring = KeyRing::from_genesis(&genesis, Hash([7; 32]));
+        let close = Signed::new(Says::Close { successor: None }, &genesis.origin, &recovery(0));
+        ring.observe(12, &Entry { t: 5, body: Body::Signed(Box::new(close)) });
+        assert_eq!(ring.closed_at(), Some(12));
+        ring.observe(13, &key_entry(0, KeyAct::Add, Role::Record, new_key(50), None));
+        assert_eq!(ring.keys().count(), 4);
+        let record = SecretKey::from_seed(&[8; 32]);
+        assert_eq!(record.public(), genesis.record, "the seed of the sample");
+        let erase = |key: &SecretKey| Signed::new(Says::Erase { of: 3 }, &genesis.origin, key);
+        assert!(ring.is_erasure(11, &erase(&record)));
+        assert!(!ring.is_erasure(11, &erase(&recovery(0))));
+    }
+
+    #[test]
+    fn a_checkpoint_is_signed_by_a_log_key_valid_at_its_last_index() {
+        let genesis = genesis_with_recovery();
+        let old = SecretKey::from_seed(&[9; 32]);
+        assert_eq!(old.public(), genesis.log, "the seed of the sample");
+        let new = SecretKey::from_seed(&[50; 32]);
+        let mut ring = KeyRing::from_genesis(&genesis, Hash([7; 32]));
+        ring.observe(10, &key_entry(0, KeyAct::Add, Role::Log, new_key(50), None));
+        ring.observe(20, &key_entry(1, KeyAct::Retire, Role::Log, old.public().multikey(), None));
+        let opens = |size: u64, key: &SecretKey| {
+            let checkpoint = Checkpoint { origin: genesis.origin.to_string(), size, root: Hash([1; 32]) };
+            ring.open_checkpoint(checkpoint.sign(key).unwrap().as_bytes()).is_ok()
+        };
+        assert!(opens(11, &old) && opens(20, &old) && !opens(21, &old));
+        assert!(!opens(11, &new) && opens(12, &new) && opens(99, &new));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `hefu.toml`: the settings of a node. Unknown settings are refused: a typing error must not be a default.
 
+pub mod setting;
+
 use crate::problem::{Code, Outcome, Problem};
 use hefu_schemas::id::{Did, Origin};
 use serde::{Deserialize, Serialize};
@@ -17,6 +19,10 @@ pub struct Config {
     pub url: String,
     /// Address that `serve` listens on.
     pub listen: SocketAddr,
+    /// Address of the door for local systems with tokens; none: it stays shut. Plain HTTP on a loopback address or behind a
+    /// gateway, else TLS with the listener's certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local: Option<SocketAddr>,
     /// GB/T 2260 code of the city, six digits.
     pub city: String,
     /// Name of the city by BCP 47 key.

@@ -201,7 +201,7 @@ async fn verify_proof(
 pub async fn advance(node: &Arc<Node>) -> Outcome<()> {
     for known in node.registry.snapshot().iter() {
         if known.linkage.is_some() && known.standing().may_open(&node.origin) {
-            node.sequencer.append_act(NewAct { digest: known.document.digest, act: Act::Open }).await?;
+            node.sequencer.append_act(NewAct { digest: known.document.digest, act: Act::Open, on: None }).await?;
             node.registry.reload(node.store.as_ref()).await?;
         }
     }

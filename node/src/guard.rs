@@ -8,7 +8,6 @@ use crate::sequencer::{Parts, Signing, publish_note};
 use crate::store::{OWN, OriginNo, Store};
 use hefu_federation::append::Head;
 use hefu_federation::checkpoint::Checkpoint;
-use hefu_federation::key::Role;
 use hefu_federation::note::MAX_NOTE_LEN;
 use hefu_federation::tile::{TileMap, decode_hashes};
 use hefu_federation::tree::{Hash, root_at, root_subtrees};
@@ -82,8 +81,7 @@ async fn may_sign(parts: &Parts, ring: &KeyRing, seen: &[Vec<u8>], confirmed: bo
 }
 
 fn open(ring: &KeyRing, note: &[u8]) -> Result<Checkpoint, String> {
-    let key = ring.keys().find(|(role, ..)| *role == Role::Log).map(|(_, key, _)| key).ok_or("no log key")?;
-    Checkpoint::open(note, ring.origin(), key).map_err(|error| error.to_string())
+    ring.open_checkpoint(note).map_err(|error| error.to_string())
 }
 
 /// Whether a note of ours is a prefix of the head.

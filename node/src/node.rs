@@ -12,7 +12,7 @@ use crate::sequencer::{self, Parts, Sequencer};
 use crate::store::sqlite::Sqlite;
 use crate::store::{OWN, OriginNo, OriginRow, SEQUENCER, Store};
 use hefu_federation::append::{self, Head};
-use hefu_federation::entry::Body;
+use hefu_federation::entry::{Body, Entry};
 use hefu_federation::tree::Hash;
 use hefu_federation::trust::KeyRing;
 use hefu_schemas::id::{Did, Origin};
@@ -279,5 +279,10 @@ pub async fn ring_of(store: &dyn Store, row: &OriginRow) -> Outcome<KeyRing> {
     let (width, bundle) = store.bundle(row.no, 0).await?.ok_or_else(damaged)?;
     let entries = hefu_federation::tile::split_bundle(&bundle, width).map_err(|_| damaged())?;
     let genesis = entries.first().ok_or_else(damaged)?;
-    KeyRing::found(genesis, &row.origin, &row.fingerprint).map_err(|_| damaged())
+    let mut ring = KeyRing::found(genesis, &row.origin, &row.fingerprint).map_err(|_| damaged())?;
+    for (index, data) in store.signed(row.no).await? {
+        let damaged = |_| Problem::new(Code::Damaged, format!("entry {index} of {}", row.origin));
+        ring.observe(index, &Entry::parse(&data).map_err(damaged)?);
+    }
+    Ok(ring)
 }

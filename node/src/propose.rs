@@ -72,7 +72,7 @@ pub async fn sign(node: &Arc<Node>, id: AgreementId) -> Outcome<Arc<Known>> {
 async fn sign_document(node: &Arc<Node>, document: &Agreement) -> Outcome<()> {
     let signed = node.registry.by_digest(&document.digest).is_some_and(|known| known.acts.contains_key(&node.origin));
     if !signed {
-        node.sequencer.append_act(NewAct { digest: document.digest, act: Act::Sign }).await?;
+        node.sequencer.append_act(NewAct { digest: document.digest, act: Act::Sign, on: None }).await?;
     }
     // A crash here leaves the entry without its proof: signing again adds it.
     let proof = sign_detached(document.bytes(), &node.keys.record_id(&node.did), node.clock.now_s(), &node.keys.record);
@@ -150,7 +150,9 @@ fn invalid(error: &AgreementError) -> Problem {
 /// Adds a peer: reads who it says it is, founds its log on the fingerprint that people compared, and pulls it once.
 ///
 /// # Errors
-/// `fingerprint-differs`, the peer cannot be reached, or what it shows does not verify. Nothing is stored then.
+/// `fingerprint-differs`, the peer cannot be reached, or what it shows does not verify: nothing is stored then. When the
+/// log was founded and the first pull breaks off, the peer stays and is pulled again as any other: the fingerprint agreed,
+/// and a person would only have to compare it once more. The problem says so, and has the member `added`.
 pub async fn add_peer(node: &Arc<Node>, url: &str, fingerprint: &Digest, ca_pem: Option<&str>) -> Outcome<OriginRow> {
     let unusable = |why: &dyn std::fmt::Display| Problem::new(Code::BadRequest, why);
     let origin = hefu_schemas::id::Origin::from_url(url).map_err(|error| unusable(&error))?;
@@ -185,6 +187,14 @@ pub async fn add_peer(node: &Arc<Node>, url: &str, fingerprint: &Digest, ca_pem:
     crate::pull::found(&client, &row).await?;
     let no = node.store.add_origin(&origin, &did, &row.fingerprint, ca_pem).await?;
     let row = OriginRow { no, ..row };
-    crate::pull::pull(node, &row).await?;
-    Ok(row)
+    match crate::pull::pull(node, &row).await {
+        Ok(_) => Ok(row),
+        Err(problem) => {
+            let detail = format!(
+                "{origin} was added, since its fingerprint agrees; its first pull broke off and is tried again by itself\n{}",
+                problem.detail
+            );
+            Err(Problem { detail, ..problem }.with("added", json!(true)))
+        }
+    }
 }

@@ -9,6 +9,7 @@
 //! either nothing or what has receipts.
 
 mod chain;
+mod population;
 mod seal;
 mod spool;
 
@@ -17,10 +18,12 @@ use crate::compute::compute;
 use crate::problem::{Code, Outcome, Problem};
 use crate::sequencer::{MAX_SUBMISSION, Sealed};
 use crate::store::{DraftRow, OWN};
+use crate::token::Scope;
 use chain::Chains;
 pub(crate) use chain::view_of;
 use hefu_schemas::id::{Digest, RecordId};
 use hefu_schemas::violation::Violation;
+use population::Population;
 use rayon::prelude::*;
 use seal::{Staged, seal};
 use serde_json::{Value, json};
@@ -45,6 +48,8 @@ pub struct Options {
     pub despite_findings: Option<String>,
     /// Check only.
     pub dry_run: bool,
+    /// The agreements that may be cited; others look like unknown ones.
+    pub scope: Scope,
 }
 
 /// A violation with its line.
@@ -62,6 +67,7 @@ pub struct Staging {
     created_s: i64,
     spool: Spool,
     chains: Chains,
+    population: Population,
     drafts: HashMap<String, Digest>,
     lines: usize,
     invalid: Vec<Refusal>,
@@ -82,6 +88,7 @@ impl Staging {
             node: node.clone(),
             options,
             chains: Chains::default(),
+            population: Population::default(),
             drafts: HashMap::new(),
             lines: 0,
             invalid: Vec::new(),
@@ -101,7 +108,8 @@ impl Staging {
         if self.lines > MAX_DRAFTS {
             return Err(Problem::new(Code::TooLarge, format!("more than {MAX_DRAFTS} drafts; publish in parts")));
         }
-        let (node, created_s, snapshot) = (self.node.clone(), self.created_s, self.node.registry.snapshot());
+        let (node, created_s) = (self.node.clone(), self.created_s);
+        let snapshot = self.options.scope.within(self.node.registry.snapshot());
         let staged: Vec<Result<Staged, seal::Refused>> = compute(move || {
             let job = |line: &Vec<u8>| seal(&node, &snapshot, created_s, line);
             lines.par_iter().with_min_len(crate::compute::JOB_LEN / 4).map(job).collect()
@@ -140,6 +148,7 @@ impl Staging {
         let published = self.node.store.drafts(&draft_ids).await?;
         let node = self.node.clone();
         self.chains.prepare(&node, good.iter().map(|(_, staged)| staged)).await?;
+        self.population.prepare(&node, good.iter().map(|(_, staged)| staged)).await?;
         for ((line, staged), published) in good.iter().zip(published) {
             let sealed = &staged.sealed;
             let earlier = self.drafts.insert(sealed.draft_id.clone(), sealed.content);
@@ -156,7 +165,8 @@ impl Staging {
                 self.chains.note(staged);
                 continue;
             }
-            let (invalid, contradictions) = self.chains.check(staged);
+            let (mut invalid, contradictions) = self.chains.check(staged);
+            invalid.extend(self.population.check(&node, staged));
             self.refuse(*line, Some(&sealed.draft_id), invalid, false);
             self.refuse(*line, Some(&sealed.draft_id), contradictions, true);
             self.chains.note(staged);

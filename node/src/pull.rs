@@ -3,8 +3,11 @@
 //! next round goes on where this one ended.
 
 mod judge;
+mod keys;
+mod observe;
 
 pub(crate) use judge::keys_at;
+pub(crate) use keys::signer_of;
 
 use crate::Node;
 use crate::client::Client;
@@ -22,13 +25,13 @@ use hefu_federation::checkpoint::Checkpoint;
 use hefu_federation::commitment::blind_label;
 use hefu_federation::entry::{Audience, Body, Entry};
 use hefu_federation::frontier::{Frontier, FrontierError, VerifiedEntries};
-use hefu_federation::key::Role;
 use hefu_federation::note::MAX_NOTE_LEN;
 use hefu_federation::pull::{CheckpointVerdict, State, Want, judge_checkpoint, plan};
 use hefu_federation::tile::{MAX_BUNDLE_LEN, TILE_WIDTH, TileMap, TilePath, decode_hashes, split_bundle, tile_width};
 use hefu_federation::tree::{consistency_subtrees, prove_consistency, root_at, root_subtrees, verify_consistency};
 use hefu_federation::trust::KeyRing;
 use hefu_schemas::id::Digest;
+use observe::Wrong;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::sync::Arc;
@@ -40,6 +43,9 @@ const BUNDLES_PER_STEP: u64 = 4;
 const MAX_TILE_LEN: usize = 256 * 32;
 /// Entries searched for a label at a time.
 const LABEL_STEP: u64 = 16 * TILE_WIDTH;
+
+/// Member of a problem that names what the peer does not serve.
+const MISSING: &str = "missing";
 
 /// What a round brought.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -83,7 +89,14 @@ pub async fn pull(node: &Arc<Node>, peer: &OriginRow) -> Outcome<Report> {
     }
     let client = node.client(&peer.origin, peer.ca_pem.as_deref())?;
     let mut round = Round::begin(node, peer.clone(), client).await?;
-    round.log().await?;
+    if let Err(problem) = round.log().await {
+        // A gap is what is not shown at all: bytes that do not verify may be damaged on their way.
+        if problem.extra.contains_key(MISSING) && round.state.checkpoint.is_some() {
+            observe::note(node, peer, Wrong::Gap(round.head.range.size())).await?;
+        }
+        return Err(problem);
+    }
+    node.store.settle(peer.no).await?;
     // Agreements come between log and records: their acts are entries, their records are wanted by their labels.
     exchange::agreements(node, &round.peer, &round.ring, &round.client).await?;
     round.label().await?;
@@ -126,9 +139,7 @@ impl<'a> Round<'a> {
 
     async fn checkpoint(&mut self) -> Outcome<()> {
         let note = self.required("checkpoint", MAX_NOTE_LEN).await?;
-        let key = self.ring.keys().find(|(role, ..)| *role == Role::Log).map(|(_, key, _)| key);
-        let key = key.ok_or_else(|| self.misbehaved("genesis has no log key"))?;
-        let checkpoint = Checkpoint::open(&note, &self.peer.origin, key).map_err(|error| self.misbehaved(error))?;
+        let checkpoint = self.ring.open_checkpoint(&note).map_err(|error| self.misbehaved(error))?;
         self.note = note.clone();
         let size = self.head.range.size();
         let own_root = if checkpoint.size <= size && size > 0 {
@@ -166,6 +177,8 @@ impl<'a> Round<'a> {
             folder::replace(&evidence.join(format!("{name}.shown")), &self.note)
         };
         write().map_err(|error| Problem::new(Code::Unavailable, format!("evidence: {error}")))?;
+        // The finding first: were we to stop in between, the next round comes here again.
+        observe::note(self.node, &self.peer, Wrong::Split(checkpoint.size)).await?;
         self.node.store.set_stopped(self.peer.no, Some(&why)).await?;
         Ok(Problem::new(
             Code::SplitView,
@@ -255,6 +268,7 @@ impl<'a> Round<'a> {
                 acts.push(ActRow { origin: self.peer.no, index, digest: *digest, act: *act, on: *on, t: entry.t });
             }
         }
+        self.note_keys(verified).await?;
         let plan = plan_data(&self.head, verified.data().to_vec(), verified.last_t())
             .map_err(|error| Problem::new(Code::Internal, format!("append: {error}")))?;
         self.node.store.append_replica(self.peer.no, &plan, &acts).await?;
@@ -310,7 +324,8 @@ impl<'a> Round<'a> {
     }
 
     async fn required(&self, path: &str, limit: usize) -> Outcome<bytes::Bytes> {
-        self.client.fetch(path, limit).await?.ok_or_else(|| self.misbehaved(format!("{path} is missing")))
+        let missing = || self.misbehaved(format!("{path} is missing")).with(MISSING, path.into());
+        self.client.fetch(path, limit).await?.ok_or_else(missing)
     }
 
     async fn required_owned(&self, path: String, limit: usize) -> Outcome<bytes::Bytes> {
@@ -388,7 +403,7 @@ fn labelled(known: &Known, entries: &[(u64, Entry)]) -> Vec<(u64, i64, Option<u6
         let (c, audience, of) = match &entry.body {
             Body::Record { c, a } => (c, a, None),
             Body::Amend { c, a, of } | Body::Withdraw { c, a, of } => (c, a, Some(*of)),
-            Body::Genesis(_) | Body::Agreement { .. } | Body::Unknown => return None,
+            Body::Genesis(_) | Body::Agreement { .. } | Body::Signed(_) | Body::Unknown => return None,
         };
         let Audience::Agreement(label) = audience else { return None };
         (blind_label(linkage.label_key(), c) == *label).then_some((*index, entry.t, of))

@@ -6,17 +6,21 @@
 
 use crate::Node;
 use crate::compute::compute;
+use crate::node::ring_of;
 use crate::problem::Outcome;
 use crate::publish::view_of;
+use crate::pull::signer_of;
 use crate::registry::Known;
-use crate::store::{AgreementNo, DirtyRow, EvaluatedKey, OriginNo, PayloadRow};
-use hefu_federation::reconcile::key::Key;
-use hefu_federation::reconcile::{Context, Evaluation, Fact, reconcile};
+use crate::store::{AgreementNo, DirtyRow, EvaluatedKey, OriginNo, OriginRow, PayloadRow};
+use hefu_federation::pull::{Check, PayloadState};
+use hefu_federation::reconcile::key::{Key, KeyType};
+use hefu_federation::reconcile::{Context, Evaluation, Fact, Flaw, reconcile, reconcile_agreement, reconcile_entry};
+use hefu_federation::trust::KeyRing;
 use hefu_schemas::id::Origin;
 use jiff::civil::Date;
 use rayon::prelude::*;
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Queue rows of one step. Keys are HMACs: the more rows are merged at a time, the fewer pages each of them dirties.
@@ -63,6 +67,7 @@ async fn agreement(node: &Arc<Node>, known: &Arc<Known>) -> Outcome<u64> {
         }
         evaluated += step(node, known, as_of, dirty).await?;
     }
+    evaluated += signatures(node, known, as_of).await?;
     loop {
         let due = node.store.due(known.no, as_of, STEP_KEYS).await?;
         if due.is_empty() {
@@ -72,6 +77,20 @@ async fn agreement(node: &Arc<Node>, known: &Arc<Known>) -> Outcome<u64> {
         evaluated += u64::try_from(keys.len()).unwrap_or(0);
         node.store.commit_evaluations(known.no, as_of, &[], &keys, node.clock.now_ms()).await?;
     }
+}
+
+/// Evaluates the key of the agreement itself. Its facts are acts and proofs, which are not queued: it is looked at in each round,
+/// and stored when its findings change.
+async fn signatures(node: &Arc<Node>, known: &Arc<Known>, as_of: Date) -> Outcome<u64> {
+    let key = Key::agreement(known.document.id);
+    let evaluated = evaluate(node, known, as_of, std::slice::from_ref(&key), &[]).await?;
+    let stored = node.store.bucket_findings(known.no, key.bucket()).await?;
+    let stored = stored.into_iter().filter(|(other, _)| *other == key).map(|(_, finding)| finding);
+    if evaluated.iter().flat_map(|evaluated| evaluated.findings.iter().cloned()).eq(stored) {
+        return Ok(0);
+    }
+    node.store.commit_evaluations(known.no, as_of, &[], &evaluated, node.clock.now_ms()).await?;
+    Ok(1)
 }
 
 async fn step(node: &Arc<Node>, known: &Arc<Known>, as_of: Date, dirty: Vec<DirtyRow>) -> Outcome<u64> {
@@ -106,7 +125,7 @@ async fn evaluate(
 /// Upper bound of the entries that an evaluation may see, by origin.
 pub type Bounds = HashMap<OriginNo, u64>;
 
-/// Evaluates keys on a date, with only the entries below `bounds` when given; the evaluation and the number of facts of each.
+/// Evaluates keys on a date, with only the entries below `bounds` when given; the evaluation and the number of facts filed under each.
 ///
 /// # Errors
 /// The store fails.
@@ -119,14 +138,25 @@ pub async fn evaluations(
     bounds: Option<&Bounds>,
 ) -> Outcome<Vec<(Evaluation, usize)>> {
     let mut rows = node.store.facts(known.no, keys, dirty).await?;
+    let mut cited = node.store.cited(known.no, keys).await?;
     if let Some(bounds) = bounds {
-        rows.retain(|(_, origin, row)| bounds.get(origin).is_some_and(|bound| row.index < *bound));
+        for rows in [&mut rows, &mut cited] {
+            rows.retain(|(_, origin, row)| bounds.get(origin).is_some_and(|bound| row.index < *bound));
+        }
     }
-    let origins: HashMap<OriginNo, Origin> =
-        node.store.origins().await?.into_iter().map(|row| (row.no, row.origin)).collect();
+    let (flawed, rows): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(position, ..)| is_entry(keys, *position));
+    let rows_of_origins = node.store.origins().await?;
+    let rings = rings(node, &rows_of_origins, &flawed).await?;
+    let origins: HashMap<OriginNo, Origin> = rows_of_origins.into_iter().map(|row| (row.no, row.origin)).collect();
     let (known, keys, bounds) = (known.clone(), keys.to_vec(), bounds.cloned());
     Ok(compute(move || {
-        let facts = facts_by_key(&rows, &origins, keys.len());
+        let flaws = flaws_by_key(&flawed, &origins, &rings, bounds.as_ref());
+        let mut facts = facts_by_key(&rows, &origins, keys.len());
+        // A key exists by what is filed under it: what it cites is only in its sight.
+        let filed: Vec<usize> = facts.iter().map(Vec::len).collect();
+        for (facts, mut cited) in facts.iter_mut().zip(facts_by_key(&cited, &origins, keys.len())) {
+            facts.append(&mut cited);
+        }
         let mut standing = known.standing();
         if let Some(bounds) = bounds {
             // Acts are entries too: those at or above the heads are not part of the question.
@@ -137,10 +167,60 @@ pub async fn evaluations(
             }
         }
         let context = Context { standing: &standing, as_of };
-        let evaluate = |(key, facts): (&Key, Vec<Fact>)| (reconcile(&context, key, &facts), facts.len());
-        keys.par_iter().zip(facts.into_par_iter()).with_min_len(crate::compute::JOB_LEN).map(evaluate).collect()
+        let evaluate = |((position, key), (facts, filed)): ((usize, &Key), (&Vec<Fact>, &usize))| match key.key_type() {
+            KeyType::Entry => flaws.get(&position).map_or_else(absent, |flaw| (reconcile_entry(&context, flaw), 1)),
+            KeyType::Agreement => (reconcile_agreement(&context), 1),
+            _ => (reconcile(&context, key, facts), *filed),
+        };
+        let sights = keys.par_iter().enumerate().zip(facts.par_iter().zip(filed.par_iter()));
+        sights.with_min_len(crate::compute::JOB_LEN).map(evaluate).collect()
     })
     .await)
+}
+
+fn is_entry(keys: &[Key], position: usize) -> bool {
+    keys.get(position).is_some_and(|key| key.key_type() == KeyType::Entry)
+}
+
+/// A key of which nothing is in sight.
+fn absent() -> (Evaluation, usize) {
+    (Evaluation { findings: Vec::new(), matched: false, next: None }, 0)
+}
+
+/// The keys of the origins of which held records are asked as entries: those in dispute.
+async fn rings(
+    node: &Node,
+    origins: &[OriginRow],
+    flawed: &[(usize, OriginNo, PayloadRow)],
+) -> Outcome<HashMap<OriginNo, KeyRing>> {
+    let mut rings = HashMap::new();
+    let held = flawed.iter().filter(|(_, _, row)| row.state == PayloadState::Held);
+    let asked: BTreeSet<OriginNo> = held.map(|(_, origin, _)| *origin).collect();
+    for row in origins.iter().filter(|row| asked.contains(&row.no)) {
+        rings.insert(row.no, ring_of(node.store.as_ref(), row).await?);
+    }
+    Ok(rings)
+}
+
+/// Flawed entries by the position of their key: each has one. A held record is flawed where its key is revoked, by an entry below
+/// the bound.
+fn flaws_by_key(
+    rows: &[(usize, OriginNo, PayloadRow)],
+    origins: &HashMap<OriginNo, Origin>,
+    rings: &HashMap<OriginNo, KeyRing>,
+    bounds: Option<&Bounds>,
+) -> HashMap<usize, Flaw> {
+    let flaw = |(position, no, row): &(usize, OriginNo, PayloadRow)| {
+        let (state, mut reason) = (row.state, row.reason.clone());
+        if state == PayloadState::Held {
+            let size = bounds.map_or(Some(u64::MAX), |bounds| bounds.get(no).copied())?;
+            let disputed = rings.get(no)?.is_disputed(&signer_of(row)?, row.index, size);
+            reason = disputed.then(|| Check::KeyAtIndex.code().to_owned());
+            reason.as_ref()?;
+        }
+        Some((*position, Flaw { origin: origins.get(no)?.clone(), index: row.index, id: row.id, state, reason }))
+    };
+    rows.iter().filter_map(flaw).collect()
 }
 
 fn facts_by_key(

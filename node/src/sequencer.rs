@@ -53,6 +53,8 @@ pub struct NewAct {
     pub digest: Digest,
     /// What is done.
     pub act: Act,
+    /// Its date, for acts that take one.
+    pub on: Option<jiff::civil::Date>,
 }
 
 enum Job {
@@ -377,7 +379,7 @@ fn bodies(fresh: &[Sealed], ofs: &[Option<u64>], acts: &[NewAct]) -> Vec<Body> {
         Some(of) => Body::Amend { c: record.commitment, a: record.audience, of: *of },
         None => Body::Record { c: record.commitment, a: record.audience },
     };
-    let act = |act: &NewAct| Body::Agreement { digest: act.digest, act: act.act, on: None };
+    let act = |act: &NewAct| Body::Agreement { digest: act.digest, act: act.act, on: act.on };
     fresh.iter().zip(ofs).map(record).chain(acts.iter().map(act)).collect()
 }
 
@@ -406,7 +408,7 @@ fn rows(plan: &Plan, fresh: Vec<Sealed>, ofs: &[Option<u64>], acts: &[NewAct]) -
         index: entry.index,
         digest: act.digest,
         act: act.act,
-        on: None,
+        on: act.on,
         t,
     });
     let acts = acts.collect();

@@ -13,6 +13,7 @@ use crate::store::{BucketKey, BucketRow, OWN, OriginRow};
 use difference::Difference;
 use hefu_federation::base64url::{decode_array, encode};
 use hefu_federation::key::Role;
+use hefu_federation::pull::PayloadState;
 use hefu_federation::reconcile::RULE_SET;
 use hefu_federation::reconcile::finding::{Finding, Severity};
 use hefu_federation::reconcile::key::{Key, keys_of};
@@ -173,17 +174,33 @@ async fn buckets(node: &Arc<Node>, known: &Arc<Known>, as_of: Date, bounds: &Bou
 
 /// Computes the stale buckets from stored facts and findings: no payload is read.
 async fn refresh(node: &Node, known: &Known) -> Outcome<()> {
-    let stale = node.store.stale_buckets(known.no).await?;
+    let mut stale = node.store.stale_buckets(known.no).await?;
+    // The agreement's own key has no fact that would make its bucket stale for the first time.
+    let own = Key::agreement(known.document.id).bucket();
+    if !stale.contains(&own) && !node.store.buckets(known.no).await?.iter().any(|row| row.bucket == own) {
+        stale.push(own);
+    }
     for part in stale.chunks(64) {
         let mut rows = Vec::with_capacity(part.len());
         for bucket in part {
-            let keys = node.store.bucket_keys(known.no, *bucket).await?;
+            let keys = keys_of_bucket(node, known, *bucket).await?;
             let found = node.store.bucket_findings(known.no, *bucket).await?;
             rows.push(summed(*bucket, &keys, found));
         }
         node.store.store_buckets(known.no, &rows).await?;
     }
     Ok(())
+}
+
+/// The keys of a bucket, in key order: those that have facts, and the agreement's own.
+pub(crate) async fn keys_of_bucket(node: &Node, known: &Known, bucket: u16) -> Outcome<Vec<BucketKey>> {
+    let mut keys = node.store.bucket_keys(known.no, bucket).await?;
+    let own = Key::agreement(known.document.id);
+    if own.bucket() == bucket {
+        keys.push(BucketKey { key: own, origins: 0 });
+        keys.sort_by(|a, b| a.key.cmp(&b.key));
+    }
+    Ok(keys)
 }
 
 fn summed(bucket: u16, keys: &[BucketKey], found: Vec<(Key, Finding)>) -> BucketRow {
@@ -194,7 +211,7 @@ fn summed(bucket: u16, keys: &[BucketKey], found: Vec<(Key, Finding)>) -> Bucket
     let mut sum = Sum::new(bucket);
     for BucketKey { key, origins } in keys {
         let findings = by_key.remove(key).unwrap_or_default();
-        sum.push(key, &findings, *origins >= 2 && findings.is_empty());
+        sum.push(key, &findings, key.key_type().joins_halves() && *origins >= 2 && findings.is_empty());
     }
     sum.finish()
 }
@@ -228,21 +245,42 @@ impl Sum {
 /// The buckets that entries at or above the bounds touch.
 async fn beyond(node: &Node, known: &Known, bounds: &Bounds) -> Outcome<BTreeSet<u16>> {
     let mut touched = BTreeSet::new();
+    let origins = node.store.origins().await?;
     for (origin, bound) in bounds {
+        if let Some(row) = origins.iter().find(|row| row.no == *origin) {
+            let ring = crate::node::ring_of(node.store.as_ref(), row).await?;
+            // A revocation above the head does not count, and may concern any record before it.
+            if ring.revocations().iter().any(|revocation| revocation.at >= *bound) {
+                return Ok((0..BUCKETS).collect());
+            }
+        }
         let size = node.store.head(*origin).await?.size;
+        let party = origins.iter().find(|row| row.no == *origin).map(|row| &row.origin);
+        // Acts above the heads do not count either.
+        let acts = party.and_then(|party| known.acts.get(party)).into_iter().flatten();
+        if acts.map(|act| act.index).any(|index| index >= *bound) {
+            touched.insert(Key::agreement(known.document.id).bucket());
+        }
         let mut from = *bound;
         while from < size {
             let rows = node.store.rows(*origin, known.no, from, size, ROWS_STEP).await?;
             let Some(last) = rows.last() else { break };
             from = last.index + 1;
-            for row in &rows {
+            let mut with_keys = Vec::with_capacity(rows.len());
+            for row in rows {
                 let corrected = match row.of {
                     Some(of) => crate::pull::keys_at(node, *origin, of).await?,
                     None => Vec::new(),
                 };
-                let own = view_of(row).map(|view| keys_of(&view)).unwrap_or_default();
+                let own = view_of(&row).map(|view| keys_of(&view)).unwrap_or_default();
+                if matches!(row.state, PayloadState::Invalid | PayloadState::Quarantined) {
+                    touched.extend(party.map(|party| Key::entry(party, row.index).bucket()));
+                }
                 touched.extend(own.iter().chain(&corrected).map(Key::bucket));
+                with_keys.push((row, own));
             }
+            let concerned = node.store.concerned(known.no, *origin, &with_keys).await?;
+            touched.extend(concerned.iter().map(Key::bucket));
         }
     }
     Ok(touched)
@@ -255,7 +293,7 @@ async fn evaluated_bucket(
     bounds: &Bounds,
     bucket: u16,
 ) -> Outcome<BucketRow> {
-    let keys: Vec<Key> = node.store.bucket_keys(known.no, bucket).await?.into_iter().map(|row| row.key).collect();
+    let keys: Vec<Key> = keys_of_bucket(node, known, bucket).await?.into_iter().map(|row| row.key).collect();
     let found = evaluations(node, known, as_of, &keys, &[], Some(bounds)).await?;
     let mut sum = Sum::new(bucket);
     // A key without a fact below the bounds does not exist yet.

@@ -3,6 +3,7 @@
 //! One document, which each party signs byte for byte: what is read here is the canonical text, never a copy of it.
 mod calendar;
 mod document;
+mod office;
 mod read;
 mod rules;
 mod scope;
@@ -160,6 +161,17 @@ mod tests {
         let mut document = serde_json::from_str(text).unwrap();
         edit(&mut document);
         Agreement::read(&canonical::write(&document).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn rows_of_the_credit_table_are_found_by_their_key() {
+        let text = include_str!("../json/agreement/valid/programmes-and-credits.json");
+        let terms = agreement(text, |_| {}).terms;
+        let row = terms.credit_row("cn-16-to-18").unwrap();
+        assert_eq!((row.from.as_str(), row.to.as_str()), ("cn-hours-16", "cn-hours-18"));
+        assert_eq!((row.convert(300), row.cap_per_year, row.valid_years), (Some(267), Some(6000), Some(6)));
+        assert_eq!(terms.credit_row("cn-18-to-16"), None);
+        assert!(agreement(THREE, |_| {}).terms.credit_table.is_empty());
     }
 
     #[test]

@@ -7,6 +7,7 @@
 pub mod agreement;
 pub mod canonical;
 pub mod code;
+pub mod credit;
 pub mod dictionary;
 pub mod enrollment_connection;
 pub mod gate;

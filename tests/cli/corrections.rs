@@ -195,3 +195,49 @@ async fn an_edited_draft_takes_the_place_of_its_record() {
         ours.run(&[&["record", "list"][..], &wrong].concat()).await.ended(3);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agreement_is_suspended_resumed_and_ended() {
+    let base = tempfile::tempdir().unwrap();
+    let (ours, theirs, id) = federation(base.path()).await;
+    let nodes = [&ours, &theirs];
+    let lines = enter(&ours, &id, "530102", 1, -30).await;
+    let later = enter(&ours, &id, "530102", 2, -30).await;
+    publish(&ours, &lines).await;
+    let state = async |node: &Serving| {
+        node.run(&["pull"]).await.ended(0);
+        node.run(&["--json", "agreement", "list"]).await.ended(0).json()[0]["state"].clone()
+    };
+    assert_eq!(code(&ours.run(&["--json", "agreement", "suspend", &id]).await.ended(3)), "not-confirmed");
+    let resume = ["--json", "agreement", "resume", &id];
+    assert_eq!(code(&ours.run(&resume).await.ended(3)), "conflict", "it is not suspended");
+    let past = day(-1).to_string();
+    let dated = ["--json", "agreement", "suspend", &id, "--yes", "--on", &past];
+    assert_eq!(code(&ours.run(&dated).await.ended(3)), "bad-request", "the day has passed");
+    assert_eq!(size(&ours).await, json!(4), "nothing was entered");
+
+    let suspended = ours.run(&["--json", "agreement", "suspend", &id, "--yes"]).await.ended(0).json();
+    assert_eq!(suspended["state"], json!("suspended"));
+    assert_eq!(state(&theirs).await, json!("suspended"));
+    let refused = run_with(command(&ours.dir, &["--json", "publish", "-"]), later.as_bytes()).await.ended(3);
+    assert_eq!(refused.json()["violations"][0]["rule"], json!("agreement/suspended"));
+    assert_eq!(code(&ours.run(&["--json", "agreement", "suspend", &id, "--yes"]).await.ended(3)), "conflict");
+
+    assert_eq!(ours.run(&resume).await.ended(0).json()["state"], json!("in-force"));
+    assert_eq!(state(&theirs).await, json!("in-force"));
+    publish(&ours, &later).await;
+    assert_eq!(findings(nodes).await, Vec::<String>::new(), "what was published while it was open is good");
+    sound(nodes, &id).await;
+
+    // The other side ends it: it publishes nothing from now on, and we are bound three days later.
+    theirs.run(&["agreement", "end", &id, "--yes"]).await.ended(0);
+    assert_eq!(state(&ours).await, json!("ended"));
+    let again = ["--json", "agreement", "resume", &id];
+    assert_eq!(code(&theirs.run(&again).await.ended(3)), "conflict", "an end is final");
+    let trial = enter(&theirs, &id, "510107", 3, -30).await;
+    let refused = run_with(command(&theirs.dir, &["--json", "publish", "-"]), trial.as_bytes()).await.ended(3);
+    assert_eq!(refused.json()["violations"][0]["rule"], json!("agreement/suspended"));
+    let trial = enter(&ours, &id, "530102", 3, -30).await;
+    run_with(command(&ours.dir, &["publish", "--dry-run", "-"]), trial.as_bytes()).await.ended(0);
+    sound(nodes, &id).await;
+}

@@ -153,6 +153,46 @@ async fn a_peer_that_is_away_ends_with_4_and_a_wrong_fingerprint_with_3() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_peer_is_looked_at_without_storing_anything() {
+    let base = tempfile::tempdir().unwrap();
+    let (ours, theirs) = Serving::start_two(base.path(), ["530100", "510100"]).await;
+    follow(&ours, &theirs).await.ended(0);
+    let holds = |said: &Said| {
+        let checks = said.json()[0]["checks"].clone();
+        let rows = checks.as_array().unwrap().iter();
+        rows.map(|row| (row["check"].as_str().unwrap().to_owned(), row["holds"].as_bool())).collect::<Vec<_>>()
+    };
+    // They do not follow us yet: all holds but the access.
+    let one_sided = ours.run(&["--json", "peer", "check"]).await.ended(1);
+    let failed: Vec<_> = holds(&one_sided).into_iter().filter(|(_, holds)| *holds != Some(true)).collect();
+    assert_eq!(failed, [("access".to_owned(), Some(false))], "{one_sided:?}");
+    follow(&theirs, &ours).await.ended(0);
+    let good = ours.run(&["--json", "peer", "check"]).await.ended(0);
+    assert!(holds(&good).iter().all(|(_, holds)| *holds == Some(true)), "{good:?}");
+    // Their log has grown: it continues what is stored, and nothing of it is stored by looking.
+    let city = format!("530100={}", ours.url.trim_start_matches("https://"));
+    let terms = theirs.run(&["agreement", "propose", "--template", "--city", &city]).await.ended(0).stdout;
+    run_with(command(&theirs.dir, &["agreement", "propose", "-"]), terms.as_bytes()).await.ended(0);
+    let origin = theirs.url.trim_start_matches("https://");
+    let grown = ours.run(&["--json", "peer", "check", origin]).await.ended(0).json();
+    let row = grown[0]["checks"].as_array().unwrap().iter().find(|row| row["check"] == json!("consistency")).unwrap();
+    assert_eq!(row["seen"]["en"], json!("1 more than the 1 stored"));
+    assert_eq!(ours.run(&["--json", "peer", "list"]).await.ended(0).json()[0]["size"], json!(1));
+    let status = ours.run(&["--json", "status"]).await.ended(0).json();
+    assert_eq!((&status["peers"][0]["stale"], &status["signing"]), (&json!(false), &json!(true)));
+    assert_eq!(code(&ours.run(&["--json", "peer", "check", "nobody.example"]).await.ended(3)), "unknown-peer");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn completions_know_the_commands() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = run(Path::new("unused"), &["completions", shell]).await.ended(0).stdout;
+        assert!(script.contains("withdraw") && script.contains("correction"), "{shell}");
+    }
+    run(Path::new("unused"), &["completions", "cobol"]).await.ended(2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tallies_that_do_not_fit_end_with_1() {
     let base = tempfile::tempdir().unwrap();
     let (ours, mut theirs, id) = federation(base.path()).await;

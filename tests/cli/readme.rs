@@ -51,9 +51,12 @@ async fn the_first_federation_by_hand_works_as_written() {
     let Some((_, rest)) = readme.split_once(BEGIN) else { return eprintln!("skipped: README.md has no walk-through") };
     let (walk, _) = rest.split_once(END).unwrap();
     // The block that builds is left out: the program is built. Ports are free ones, as other tests use the machine too.
-    let ((_first, km), (_second, cd)) = (reserve(), reserve());
+    let ((_first, km), (_second, cd), (_third, local)) = (reserve(), reserve(), reserve());
     let script: Vec<&str> = blocks(walk).into_iter().filter(|block| !block.contains("cargo build")).collect();
-    let script = script.join("\n").replace("8441", &km.port().to_string()).replace("8442", &cd.port().to_string());
+    let mut script = script.join("\n");
+    for (written, free) in [("8441", km), ("8442", cd), ("8443", local)] {
+        script = script.replace(written, &free.port().to_string());
+    }
     let folder = tempfile::tempdir().unwrap();
     let path = format!("{}:{}", hefu().parent().unwrap().display(), std::env::var("PATH").unwrap_or_default());
     let mut bash = Command::new("bash");

@@ -60,6 +60,7 @@ async fn two_cities() {
     publishing(&mut taken, &ours, &theirs, &id).await;
     comparing(&mut taken, &ours, &id).await;
     correcting(&mut taken, &ours, &theirs).await;
+    looking_after(&mut taken, &ours, theirs, &id).await;
     taken.compare();
 }
 
@@ -126,4 +127,26 @@ async fn correcting(taken: &mut Snapshots, ours: &Serving, theirs: &Serving) {
     taken.all("withdraw-again", ours, &["withdraw", "5", "--reason", "fraud"]).await;
     taken.all("record-history", ours, &["record", "history", "3"]).await;
     taken.all("record-show-corrected", ours, &["record", "show", "3"]).await;
+}
+
+async fn looking_after(taken: &mut Snapshots, ours: &Serving, mut theirs: Serving, id: &str) {
+    taken.all("status", ours, &["status"]).await;
+    taken.all("config-show", ours, &["config", "show"]).await;
+    taken.all("config-check", ours, &["config", "check"]).await;
+    taken.all("config-default", ours, &["config", "default"]).await;
+    taken.all("peer-check", ours, &["peer", "check"]).await;
+    theirs.kill().await;
+    theirs.close();
+    taken.all("peer-check-away", ours, &["peer", "check"]).await;
+    taken.all("pull-away", ours, &["pull"]).await;
+    taken.all("tally-show-away", ours, &["tally", "show", "--agreement", id]).await;
+    let settings = ours.dir.join("hefu.toml");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    std::fs::write(
+        &settings,
+        text.replace("pull_interval_s = 60", "pull_intervall_s = 0").replace("city = \"530100\"", "city = \"53\""),
+    )
+    .unwrap();
+    taken.all("config-check-wrong", ours, &["config", "check"]).await;
+    taken.all("config-show-wrong", ours, &["config", "show"]).await;
 }

@@ -15,7 +15,7 @@ async fn the_demo_ends_good() {
     assert_eq!(digests.len(), 3);
     assert!(digests.windows(2).all(|pair| pair[0] == pair[1]));
     let rules = report["findingsByRule"].as_object().unwrap();
-    for rule in ["S1", "S3", "S4", "C1", "C2", "A1"] {
+    for rule in ["S1", "S2", "S3", "S4", "S5", "S6", "C1", "C2", "C3", "C4", "A1"] {
         assert!(rules.contains_key(rule), "{rule} is planted and found: {rules:?}");
     }
     assert!(!folder.path().join("unused").exists(), "the demo leaves --dir alone");

@@ -2,6 +2,7 @@
 
 mod demo;
 mod federation;
+mod flaws;
 mod guard;
 mod publish;
 mod pull;

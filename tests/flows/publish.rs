@@ -9,11 +9,11 @@ use hefu_node::store::OWN;
 use hefu_schemas::enrollment_connection::{Role, Step};
 use hefu_schemas::student_status::{Event, Status};
 use hefu_tests::draft::{Transfer, day, id_of, record_id, set};
-use hefu_tests::{TestNode, check_log};
+use hefu_tests::{TestFederation, TestNode, check_log};
 use serde_json::{Value, json};
 
 fn despite(reason: &str) -> Options {
-    Options { despite_findings: Some(reason.to_owned()), dry_run: false }
+    Options { despite_findings: Some(reason.to_owned()), ..Options::default() }
 }
 
 async fn entry(node: &TestNode, index: u64) -> Entry {
@@ -128,7 +128,7 @@ async fn contradictions_are_refused_unless_by_decision_which_is_audited() {
         assert_eq!(node.size().await, size, "{rule}");
     }
     assert!(node.node().store.audits(10).await.unwrap().is_empty(), "a refusal is no decision");
-    let dry_run = Options { despite_findings: Some("trial".to_owned()), dry_run: true };
+    let dry_run = Options { despite_findings: Some("trial".to_owned()), dry_run: true, ..Options::default() };
     node.publish_with(&[cases[0].1.clone()], dry_run).await.unwrap();
     assert!(node.node().store.audits(10).await.unwrap().is_empty(), "a dry run decides nothing");
     assert_eq!(node.size().await, size);
@@ -187,6 +187,29 @@ async fn a_correction_is_an_amendment_and_closes_the_finding_on_both_sides() {
         assert_eq!(refused.extra["violations"][0]["rule"], json!(rule));
     }
     federation.check().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_correction_stays_in_its_agreement() {
+    let mut federation = TestFederation::new(&["530100", "510100"]).await;
+    let drafts = federation.drafts(0);
+    let wrong = drafts.enter(&drafts.subject(1), day(-30));
+    federation.node(0).publish(std::slice::from_ref(&wrong)).await.unwrap();
+    // Another agreement between the same cities: its records are other matters.
+    federation.agree().await;
+    let (node, other) = (federation.node(0), federation.drafts(0));
+    let size = node.size().await;
+    let moved = drafts.amend(&wrong, |record| {
+        set(record, "/termsOfUse/0/id", json!(other.cited.id.to_string()));
+        set(record, "/credentialSubject/id", json!(other.subject(1)));
+    });
+    let problem = node.publish(&[moved]).await.unwrap_err();
+    assert_eq!(problem.code, Code::InvalidRecords);
+    assert_eq!(problem.extra["violations"][0]["rule"], json!("supersedes/unknown"));
+    assert_eq!(node.size().await, size);
+    node.publish(&[drafts.amend(&wrong, |record| set(record, "/credentialSubject/stage", json!("junior")))])
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,9 @@
 
 mod bad_input;
 mod control;
+mod local;
+mod openapi;
 mod pages;
 mod public;
 mod requests;
+mod searching;

@@ -230,8 +230,26 @@ async fn what_is_not_there_or_not_allowed_is_a_problem_too() {
         let response = client().request(method.clone(), format!("{}{path}", node.url)).send().await.unwrap();
         let answer = Answer::read(response).await;
         assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (405, "method-not-allowed"), "{method} {path}");
+        let allowed: Vec<&str> = answer.header("allow").split(", ").collect();
+        assert!(allowed.iter().all(|one| ["GET", "HEAD", "POST"].contains(one)), "{path}: {allowed:?}");
     }
     assert_eq!(node.size().await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_is_a_get_without_a_body() {
+    let node = TestNode::new("530100").await;
+    let paths =
+        ["/checkpoint", "/tile/0/000.p/1", "/tile/9/000", "/.well-known/hefu", "/health/ready", "/openapi.json", "/x"];
+    for path in paths.into_iter().chain(released().iter().map(|file| file.path)) {
+        let get = get(&node, path).await;
+        let head = Answer::read(client().head(format!("{}{path}", node.url)).send().await.unwrap()).await;
+        assert_eq!(head.status, get.status, "{path}");
+        for name in ["content-type", "content-length", "cache-control", "access-control-allow-origin"] {
+            assert_eq!(head.header(name), get.header(name), "{path}: {name}");
+        }
+        assert!(head.body.is_empty(), "{path}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

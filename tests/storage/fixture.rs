@@ -122,7 +122,7 @@ pub(super) fn own_record(index: u64, agreement: AgreementNo, n: u64) -> OwnRecor
 }
 
 pub(super) fn finding(n: u64, rule: Rule, severity: Severity) -> Finding {
-    let evidence = vec![Evidence { origin: origin("kunming"), index: n, record: record_id(n) }];
+    let evidence = vec![Evidence { origin: origin("kunming"), index: n, record: Some(record_id(n)) }];
     Finding {
         id: finding_id(rule, agreement_id(7), "step", &evidence),
         rule,

@@ -157,7 +157,7 @@ pub(super) async fn own_records_come_with_ids_drafts_and_keys(store: &dyn Store)
     let queued = store.dirty(no, 10).await.unwrap();
     assert_eq!(
         queued.iter().map(|row| (row.key.clone(), row.index)).collect::<Vec<_>>(),
-        [(subject(11), 1), (subject(12), 2)]
+        [(subject(11), Some(1)), (subject(12), Some(2))]
     );
 }
 
@@ -221,6 +221,20 @@ pub(super) async fn a_note_is_never_replaced_by_a_smaller_one(store: &dyn Store)
     store.set_note(peer, 8, b"eight").await.unwrap();
     assert_eq!(store.head(peer).await.unwrap().note.unwrap(), b"eight");
     assert_eq!(store.head(own).await.unwrap().note, None);
+}
+
+pub(super) async fn signed_entries_count_once_the_log_holds_them(store: &dyn Store) {
+    let (_, peer) = two_origins(store).await;
+    let noted = [(0, b"one".to_vec()), (2, b"two".to_vec())];
+    store.note_signed(peer, &noted).await.unwrap();
+    assert!(store.signed(peer).await.unwrap().is_empty(), "the entries are not stored yet");
+    let head = store.edge(peer).await.unwrap();
+    store.append_replica(peer, &plan(&head, 2), &[]).await.unwrap();
+    assert_eq!(store.signed(peer).await.unwrap(), noted[..1]);
+    store.append_replica(peer, &plan(&store.edge(peer).await.unwrap(), 1), &[]).await.unwrap();
+    store.note_signed(peer, &noted).await.unwrap();
+    assert_eq!(store.signed(peer).await.unwrap(), noted);
+    assert!(store.signed(OWN).await.unwrap().is_empty());
 }
 
 pub(super) async fn acts_of_all_logs_come_in_order(store: &dyn Store) {

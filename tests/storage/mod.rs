@@ -1,10 +1,13 @@
 //! What every database must keep of the store's promises: one suite, run on each implementation.
 
 mod agreements;
+mod citing;
 mod fixture;
 mod guards;
 mod logs;
 mod payloads;
 mod reconciling;
 mod restarts;
+mod searching;
 mod sqlite;
+mod tokens;

@@ -1,6 +1,8 @@
 //! The queue of keys, facts, findings, due dates, buckets, tallies.
 
-use super::fixture::{AS_OF, agreement, digest, evaluate_all, evaluated, finding, held, invalid, subject, two_origins};
+use super::fixture::{
+    AS_OF, agreement, digest, evaluate_all, evaluated, finding, held, invalid, origin, subject, two_origins,
+};
 use hefu_federation::reconcile::finding::{Rule, Severity};
 use hefu_federation::reconcile::key::Key;
 use hefu_node::store::{AgreementNo, BucketRow, OWN, OriginNo, Store, StoreError};
@@ -30,7 +32,7 @@ pub(super) async fn the_queue_is_read_oldest_first_by_agreement(store: &dyn Stor
     hold(store, peer, other, &[(11, &[1])]).await;
     hold(store, OWN, no, &[(2, &[1])]).await;
     let queued = store.dirty(no, 3).await.unwrap();
-    let read: Vec<_> = queued.iter().map(|row| (row.key.clone(), row.origin, row.index)).collect();
+    let read: Vec<_> = queued.iter().map(|row| (row.key.clone(), row.origin, row.index.unwrap())).collect();
     assert_eq!(read, [(subject(3), peer, 9), (subject(1), peer, 9), (subject(2), peer, 10)]);
     assert!(queued.is_sorted_by_key(|row| row.seq));
     assert_eq!(store.dirty(no, 100).await.unwrap().len(), 4);
@@ -59,7 +61,7 @@ pub(super) async fn facts_come_with_their_payloads_each_once(store: &dyn Store) 
     let no = agreement(store, 7).await;
     hold(store, peer, no, &[(9, &[1, 2])]).await;
     evaluate_all(store, no, &[]).await;
-    let queued = [hefu_node::store::DirtyRow { seq: 0, agreement: no, key: subject(1), origin: peer, index: 9 }];
+    let queued = [hefu_node::store::DirtyRow { seq: 0, agreement: no, key: subject(1), origin: peer, index: Some(9) }];
     let found = store.facts(no, &[subject(1), subject(2)], &queued).await.unwrap();
     assert_eq!(found, [(0, peer, held(9, no, 9)), (1, peer, held(9, no, 9))]);
 }
@@ -90,7 +92,13 @@ pub(super) async fn only_held_records_are_facts(store: &dyn Store) {
     store.absorb(peer, &[(invalid(4, no, 4), vec![subject(1)])]).await.unwrap();
     store.add_wanted(peer, no, &[(5, 1, None)], 6).await.unwrap();
     let queued: Vec<_> = [4, 5, 6]
-        .map(|index| hefu_node::store::DirtyRow { seq: 0, agreement: no, key: subject(1), origin: peer, index })
+        .map(|index| hefu_node::store::DirtyRow {
+            seq: 0,
+            agreement: no,
+            key: subject(1),
+            origin: peer,
+            index: Some(index),
+        })
         .to_vec();
     assert!(store.facts(no, &[subject(1)], &queued).await.unwrap().is_empty());
 }
@@ -212,6 +220,34 @@ pub(super) async fn findings_are_counted_by_agreement_rule_and_severity(store: &
     store.commit_evaluations(no, AS_OF, &[], &evaluated, 1).await.unwrap();
     let expected = [(no, "S4".to_owned(), "critical".to_owned(), 3), (no, "C1".to_owned(), "warning".to_owned(), 3)];
     assert_eq!(store.finding_counts().await.unwrap(), expected);
+}
+
+pub(super) async fn what_is_observed_stands_first_and_is_of_no_agreement(store: &dyn Store) {
+    let (_, peer) = two_origins(store).await;
+    let no = agreement(store, 7).await;
+    let known = vec![finding(1, Rule::S4, Severity::Critical), finding(2, Rule::C1, Severity::Warning)];
+    store.commit_evaluations(no, AS_OF, &[], &[evaluated(subject(1), known, None)], 1).await.unwrap();
+    let seen = finding(7, Rule::G2, Severity::Critical);
+    store.observe(peer, &seen, 1).await.unwrap();
+    store.observe(peer, &seen, 2).await.unwrap();
+    let read = async |no, rule, limit, offset| -> Vec<Rule> {
+        let found = store.findings(no, rule, limit, offset).await.unwrap();
+        found.iter().map(|(_, _, finding)| finding.rule).collect()
+    };
+    assert_eq!(read(None, None, 9, 0).await, [Rule::G2, Rule::S4, Rule::C1]);
+    assert_eq!(read(None, None, 1, 0).await, [Rule::G2]);
+    assert_eq!(read(None, None, 2, 1).await, [Rule::S4, Rule::C1]);
+    assert_eq!(read(None, Some("G2"), 9, 0).await, [Rule::G2]);
+    assert_eq!(read(Some(no), None, 9, 0).await, [Rule::S4, Rule::C1]);
+    let (of, key, found) = store.findings(None, Some("G2"), 1, 0).await.unwrap().remove(0);
+    assert_eq!((of, key, found), (AgreementNo::NONE, Key::entry(&origin("kunming"), 7), seen));
+    let counts = store.finding_counts().await.unwrap();
+    assert!(counts.contains(&(AgreementNo::NONE, "G2".to_owned(), "critical".to_owned(), 1)));
+    assert!(store.stale_buckets(AgreementNo::NONE).await.unwrap().is_empty(), "it is in no tally");
+    store.settle(OWN).await.unwrap();
+    assert_eq!(read(None, Some("G2"), 9, 0).await.len(), 1, "of another origin");
+    store.settle(peer).await.unwrap();
+    assert!(read(None, Some("G2"), 9, 0).await.is_empty());
 }
 
 pub(super) async fn due_dates_are_replaced_and_found_by_date(store: &dyn Store) {

@@ -90,6 +90,7 @@ cases! {
         a_refused_own_append_leaves_nothing,
         a_draft_is_found_again_however_old_it_is,
         a_note_is_never_replaced_by_a_smaller_one,
+        signed_entries_count_once_the_log_holds_them,
         acts_of_all_logs_come_in_order,
         of_two_writers_on_one_head_one_wins;
     payloads:
@@ -141,10 +142,29 @@ cases! {
         the_findings_of_a_key_are_replaced_together,
         findings_come_gravest_first_and_can_be_filtered,
         findings_are_counted_by_agreement_rule_and_severity,
+        what_is_observed_stands_first_and_is_of_no_agreement,
         due_dates_are_replaced_and_found_by_date,
         a_bucket_is_stale_from_a_change_until_it_is_computed,
         the_keys_of_a_bucket_count_their_origins,
         a_tally_statement_replaces_that_of_its_date_and_party;
+    citing:
+        what_is_cited_comes_up_again_when_it_arrives,
+        what_is_cited_may_be_there_first,
+        both_may_come_in_one_page,
+        corrections_of_what_is_cited_are_in_sight,
+        a_revocation_of_a_correction_is_in_sight,
+        only_held_records_of_the_agreement_are_in_sight,
+        what_is_looked_at_again_is_not_filed,
+        rows_tell_which_cited_records_they_concern,
+        a_flawed_entry_is_a_fact_of_its_own_key;
+    tokens:
+        a_token_is_found_by_its_hash_alone,
+        a_token_is_revoked_once_and_stays;
+    searching:
+        rows_of_all_logs_come_by_log_and_index,
+        a_search_is_narrowed_by_each_member,
+        a_search_by_key_finds_what_is_filed_and_what_waits,
+        a_rare_row_of_a_long_log_is_found_over_pages;
 }
 
 restarts! {
@@ -207,7 +227,8 @@ async fn open_refuses_a_file_of_another_program() {
 #[tokio::test]
 async fn open_refuses_a_file_of_a_newer_program() {
     let at = File::create().await;
-    at.damage("UPDATE _sqlx_migrations SET version = 9").await;
+    at.damage("UPDATE _sqlx_migrations SET version = 9999 WHERE version = (SELECT MAX(version) FROM _sqlx_migrations)")
+        .await;
     assert!(matches!(Sqlite::open(&at.path()).await, Err(StoreError::Migrate(_))));
 }
 

@@ -157,7 +157,7 @@ impl TestFederation {
             for part in Part::ALL {
                 let lines = self.population_lines(&population, n, part);
                 let despite_findings = (part == Part::Planted).then(|| "planted".to_owned());
-                let options = Options { despite_findings, dry_run: false };
+                let options = Options { despite_findings, ..Options::default() };
                 node.publish_lines(lines, options).await.expect("a published population");
             }
         }

@@ -9,6 +9,7 @@ pub mod check;
 pub mod draft;
 pub mod federation;
 pub mod http;
+pub mod local;
 pub mod node;
 pub mod process;
 pub mod snapshot;

@@ -104,6 +104,7 @@ impl TestNode {
         let mut config = Config {
             url: format!("https://localhost:{}", address.port()),
             listen: address,
+            local: None,
             city: code.to_owned(),
             name: BTreeMap::from([("zh".to_owned(), "测试".to_owned()), ("en".to_owned(), "Test".to_owned())]),
             time_zone: "Asia/Shanghai".to_owned(),
@@ -329,7 +330,7 @@ impl TestNode {
         hefu_node::reconcile::run(self.node()).await.expect("reconciled");
         let found = self.node().store.findings(None, None, 10_000, 0).await.expect("findings");
         let records = |finding: &hefu_federation::reconcile::finding::Finding| {
-            finding.evidence.iter().map(|evidence| evidence.record.to_string()).collect()
+            finding.evidence.iter().filter_map(|evidence| Some(evidence.record?.to_string())).collect()
         };
         found.iter().map(|(_, _, finding)| (finding.rule.code().to_owned(), records(finding))).collect()
     }

@@ -7,7 +7,7 @@
 //! taken.compare();                                             at the end of the test
 //! ```
 //!
-//! `HEFU_UPDATE_SNAPSHOTS=1` writes the files instead of comparing; read the difference before it is committed.
+//! `HEFU_UPDATE=1` writes the files instead of comparing; read the difference before it is committed.
 
 use crate::process::{Said, Serving, command, run_with};
 use serde_json::Value;
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 mod mask;
 
 /// Variable that makes [`Snapshots::compare`] write.
-const UPDATE: &str = "HEFU_UPDATE_SNAPSHOTS";
+const UPDATE: &str = "HEFU_UPDATE";
 
 /// The snapshots of one test.
 #[derive(Debug)]
@@ -48,6 +48,7 @@ impl Snapshots {
         let origin = node.url.trim_start_matches("https://");
         self.name(origin, &format!("{name}.example:{port}"));
         self.name(origin.replace(':', "%3A"), &format!("{name}.example%3A{port}"));
+        self.name(origin.replace("localhost", "127.0.0.1"), &format!("127.0.0.1:{port}"));
         self.name(&node.fingerprint, &format!("<fingerprint of {name}>"));
         self.name(node.dir.display().to_string(), &format!("<folder of {name}>"));
         self.name(node.ca.display().to_string(), &format!("<ca of {name}>"));

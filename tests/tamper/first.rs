@@ -92,6 +92,26 @@ async fn a_peer_with_another_beginning_is_not_added() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_whose_first_pull_breaks_off_stays_and_is_pulled_again() {
+    let world = World::strangers().await;
+    let (_town, new) = stranger(&world).await;
+    let ca = Some(certificate().0.as_str());
+    world.liar.set(Some(at("/checkpoint", |_| Answer::new(503, ""))));
+    let added = add_peer(&new.node, &world.chengdu.url, &world.chengdu.fingerprint, ca).await;
+    let problem = added.expect_err("the first pull breaks off");
+    assert_eq!((problem.code, problem.extra.get("added")), (PeerUnavailable, Some(&serde_json::json!(true))));
+    let peers = new.node.peers().await.unwrap();
+    assert_eq!((peers.len(), new.node.store.head(peers[0].no).await.unwrap().size), (1, 0));
+    world.liar.be_honest();
+    pull_from(&new.node, &world.chengdu).await.unwrap();
+    // Adding it once more is harmless.
+    add_peer(&new.node, &world.chengdu.url, &world.chengdu.fingerprint, ca).await.unwrap();
+    assert_eq!(new.node.peers().await.unwrap().len(), 1);
+    new.follow(&world.chongqing).await;
+    world.assert_unharmed(&new.node, "a broken first pull").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_first_pull_founds_the_log_on_the_fingerprint_alone() {
     let world = World::strangers().await;
     let (_town, new) = stranger(&world).await;

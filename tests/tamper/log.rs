@@ -8,6 +8,7 @@ use hefu_federation::checkpoint::Checkpoint;
 use hefu_federation::entry::{Body, Entry};
 use hefu_federation::note;
 use hefu_federation::pull::PayloadState::Held;
+use hefu_federation::reconcile::finding::{Finding, Rule, Severity};
 use hefu_federation::tile::{TilePath, bundle_prefix, encode_hashes, split_bundle};
 use hefu_node::keys::Keys;
 use hefu_node::problem::Code;
@@ -147,6 +148,30 @@ fn alter(path: &str, mut answer: Answer, prefix: &str, alter: fn(&mut Vec<u8>)) 
     answer
 }
 
+/// What the worklist says of logs (rule G2).
+async fn observed(node: &hefu_node::Node) -> Vec<Finding> {
+    let found = node.store.findings(None, Some(Rule::G2.code()), 9, 0).await.unwrap();
+    found.into_iter().map(|(_, _, finding)| finding).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn entries_that_are_not_shown_are_a_gap_until_they_are() {
+    let world = World::agreed().await;
+    world.publish(20).await;
+    let node = world.copy_of_kunming().await;
+    world.liar.lie(|path, answer| if path.starts_with("/tile/entries") { Answer::new(404, "gone") } else { answer });
+    for _ in 0..2 {
+        pull_from(&node, &world.chengdu).await.expect_err("entries");
+        let found = observed(&node).await;
+        assert_eq!(found.iter().map(|finding| finding.about.as_str()).collect::<Vec<_>>(), ["gap"]);
+        assert_eq!((found[0].severity, found[0].evidence[0].record), (Severity::Critical, None));
+    }
+    world.liar.be_honest();
+    pull_from(&node, &world.chengdu).await.unwrap();
+    assert!(observed(&node).await.is_empty(), "it is settled");
+    world.assert_unharmed(&node, "a gap").await;
+}
+
 /// A split view is a grave word: neither a damaged tile nor one that was damaged once is evidence of it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn damaged_tiles_accuse_nobody() {
@@ -172,6 +197,7 @@ async fn damaged_tiles_accuse_nobody() {
             assert_eq!(problem.code, Code::PeerMisbehaved, "{name}: {problem}");
             assert_eq!(peer(&node, &world.chengdu).await.stopped, None, "{name}");
             assert_eq!(node.store.head(row.no).await.unwrap(), before, "{name}");
+            assert!(observed(&node).await.is_empty(), "{name}");
         }
     }
     world.liar.be_honest();
@@ -290,6 +316,10 @@ async fn a_log_that_tells_two_stories() {
         assert_eq!(std::fs::read(evidence("shown")).unwrap(), shown, "{name}");
         assert_eq!(Some(std::fs::read(evidence("held")).unwrap()), before.note, "{name}");
         assert_eq!(node.store.head(row.no).await.unwrap(), before, "{name}");
+
+        let found = observed(&node).await;
+        assert_eq!(found.iter().map(|finding| finding.about.as_str()).collect::<Vec<_>>(), ["split-view"], "{name}");
+        assert_eq!(found[0].owner.party, world.chengdu.city.origin, "{name}");
 
         // It stays stopped, and asks nothing more, until people have decided.
         world.liar.be_honest();

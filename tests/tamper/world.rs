@@ -61,6 +61,7 @@ impl Town {
             None => Tls { certificate: Some(chain), key: Some(key), behind_gateway: false },
         };
         let config = Config {
+            local: None,
             url: url.clone(),
             listen: listener.local_addr().unwrap(),
             city: code.to_owned(),

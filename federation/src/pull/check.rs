@@ -127,7 +127,7 @@ pub(super) fn supersedes(wanted: &Wanted, document: &Scanned<'_>) -> Result<(), 
     let named = match wanted.entry.body {
         Body::Amend { .. } => supersedes,
         Body::Withdraw { .. } => text(document.root(), "/credentialSubject/record"),
-        Body::Record { .. } | Body::Genesis(_) | Body::Agreement { .. } | Body::Unknown => {
+        Body::Record { .. } | Body::Genesis(_) | Body::Agreement { .. } | Body::Signed(_) | Body::Unknown => {
             return Check::Supersedes.require(document.root().member("supersedes").is_none());
         }
     };
@@ -196,7 +196,7 @@ pub(super) fn scope(agreement: &Agreement, kind: Kind, document: &Scanned<'_>) -
 fn promise(entry: &Entry) -> Option<(&Commitment, &Audience)> {
     match &entry.body {
         Body::Record { c, a } | Body::Amend { c, a, .. } | Body::Withdraw { c, a, .. } => Some((c, a)),
-        Body::Genesis(_) | Body::Agreement { .. } | Body::Unknown => None,
+        Body::Genesis(_) | Body::Agreement { .. } | Body::Signed(_) | Body::Unknown => None,
     }
 }
 /// Whether the `type` is that of a credential of some kind, known or not.
@@ -231,7 +231,8 @@ mod tests {
     }
     #[track_caller]
     fn assert_fails(judged: &Judged, state: PayloadState, check: Check) {
-        assert_eq!((judged.state, judged.reason.as_deref()), (state, Some(check.code())));
+        let named = judged.reason.as_deref().and_then(|reason| reason.split(": ").next());
+        assert_eq!((judged.state, named), (state, Some(check.code())));
     }
     #[track_caller]
     fn assert_invalid(judged: &Judged, check: Check) {
@@ -562,7 +563,7 @@ mod tests {
         assert_eq!(first(&document, 99, true, true), "key-at-index");
         assert_eq!(first(&document, 1, true, true), "semantics");
         document["credentialSubject"]["effectiveOn"] = json!("2026-09-01");
-        assert_eq!(first(&document, 1, true, true), "scope");
+        assert_eq!(first(&document, 1, true, true), "scope: scope/stage");
     }
 
     #[test]

@@ -90,10 +90,16 @@ pub fn judge_line(judge: &Judge<'_>, wanted: &Wanted, salt: [u8; 32], record: &[
     Judged {
         index: wanted.index,
         state: failed.map_or(PayloadState::Held, |failed| failed.state),
-        reason: failed.map(|failed| failed.check.code().to_owned()),
+        reason: failed.map(|failed| reason(judge.standing.agreement, failed.check, &document)),
         payload: keep.then(|| (salt, record.to_vec())),
         record: identify(&document),
     }
+}
+/// The name of the check; of an over-scope record also the part of the terms that refuses it.
+fn reason(agreement: &Agreement, check: Check, document: &Scanned<'_>) -> String {
+    let part =
+        Kind::of(document).filter(|_| check == Check::Scope).and_then(|kind| agreement.in_scope(kind, document).err());
+    part.map_or_else(|| check.code().to_owned(), |part| format!("{}: {part}", check.code()))
 }
 /// The document that the log commits to.
 fn read<'a>(wanted: &Wanted, salt: &[u8; 32], record: &'a [u8]) -> Result<Scanned<'a>, Failed> {

@@ -30,6 +30,19 @@ pub(super) struct Record<'a> {
     pub(super) withdrawn_from: Option<Date>,
     /// Whether it was made after what it follows had been withdrawn.
     pub(super) follows_withdrawn: bool,
+    /// Whether what it follows is not in sight at all.
+    pub(super) follows_missing: bool,
+}
+
+/// The record that a `record` key names, held, and what became of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cited<'a> {
+    /// Its fact.
+    pub(super) fact: &'a Fact,
+    /// Its last correction.
+    pub(super) corrected_by: Option<&'a Fact>,
+    /// The withdrawal that ends its chain.
+    pub(super) withdrawn_by: Option<&'a Fact>,
 }
 
 /// The prepared facts of one key.
@@ -38,24 +51,36 @@ pub(super) struct Case<'a> {
     /// The key.
     pub(super) key: &'a Key,
     records: Vec<Record<'a>>,
+    facts: Vec<&'a Fact>,
+    /// Under a `record` key: the record that it names.
+    pub(super) cited: Option<Cited<'a>>,
 }
 
 impl<'a> Case<'a> {
     /// Prepares facts that came in any order.
     pub(super) fn prepare(key: &'a Key, facts: &'a [Fact]) -> Self {
-        let facts = sorted(facts);
+        let facts = sorted(key, facts);
         let corrections = Corrections::of(&facts);
         let standing: Vec<usize> = (0..facts.len())
             .filter(|at| corrections.stands(*at))
             .filter(|at| facts.get(*at).is_some_and(|fact| speaks_of(&fact.view, key)))
             .collect();
         let place: BTreeMap<usize, usize> = standing.iter().enumerate().map(|(place, at)| (*at, place)).collect();
-        let mut case = Self { key, records: Vec::with_capacity(standing.len()) };
+        let cited = corrections.cited(&facts, key);
+        let mut case = Self { key, records: Vec::with_capacity(standing.len()), facts: Vec::new(), cited };
         for at in &standing {
             if let Some(fact) = facts.get(*at) {
                 let withdrawn_from = corrections.withdrawn.get(at).map(|(_, from)| *from);
-                let record = Record { fact, before: None, followed: false, withdrawn_from, follows_withdrawn: false };
-                case.records.push(record);
+                let follows_missing =
+                    fact.view.follows.is_some_and(|id| !corrections.by_id.contains_key(&(&fact.origin, id)));
+                case.records.push(Record {
+                    fact,
+                    before: None,
+                    followed: false,
+                    withdrawn_from,
+                    follows_withdrawn: false,
+                    follows_missing,
+                });
             }
         }
         // Links to what stands earlier in the log cannot close a circle. Links to a later correction might, by a log
@@ -73,6 +98,7 @@ impl<'a> Case<'a> {
         {
             case.link(*from, *to, corrections.withdrawn.get(target).map(|(by, _)| *by));
         }
+        case.facts = facts;
         case
     }
 
@@ -101,6 +127,11 @@ impl<'a> Case<'a> {
         std::iter::successors(Some(from), |place| self.records.get(*place)?.before)
     }
 
+    /// All facts, corrected ones and withdrawals too, sorted by origin and index.
+    pub(super) fn facts(&self) -> impl Iterator<Item = &'a Fact> + '_ {
+        self.facts.iter().copied()
+    }
+
     /// The records that stand, withdrawn ones too, sorted by origin and index.
     pub(super) fn records(&self) -> impl Iterator<Item = &Record<'a>> {
         self.records.iter()
@@ -121,16 +152,27 @@ impl<'a> Case<'a> {
     }
 }
 
-/// Sorted by (origin, index), one fact for each entry, at most [`MAX_FACTS_PER_ORIGIN`] of each origin.
-fn sorted(facts: &[Fact]) -> Vec<&Fact> {
+/// Sorted by (origin, index), one fact for each entry, at most [`MAX_FACTS_PER_ORIGIN`] of each origin. Of those under a `record`
+/// key only they who cite are counted: what they cite may be older than all of them.
+fn sorted<'a>(key: &Key, facts: &'a [Fact]) -> Vec<&'a Fact> {
+    let cited = key.cited();
+    let counts =
+        |fact: &Fact| cited.is_none_or(|cited| fact.view.citations().any(|other| (other.issuer, other.id) == cited));
     let mut all: Vec<&Fact> = facts.iter().collect();
     // An entry has one fact. The rest of the order only keeps a caller's mistake from depending on the order of arrival.
     all.sort_by(|a, b| (&a.origin, a.index, a.id, a.t, a.of).cmp(&(&b.origin, b.index, b.id, b.t, b.of)));
     all.dedup_by(|later, earlier| later.origin == earlier.origin && later.index == earlier.index);
-    all.chunk_by(|a, b| a.origin == b.origin)
-        .flat_map(|own| own.iter().skip(own.len().saturating_sub(MAX_FACTS_PER_ORIGIN)))
-        .copied()
-        .collect()
+    let latest = |own: &[&'a Fact]| {
+        let mut beyond = own.len().saturating_sub(MAX_FACTS_PER_ORIGIN);
+        let mut kept = own.to_vec();
+        kept.retain(|fact| {
+            let dropped = beyond > 0 && counts(fact);
+            beyond -= usize::from(dropped);
+            !dropped
+        });
+        kept
+    };
+    all.chunk_by(|a, b| a.origin == b.origin).flat_map(latest).collect()
 }
 
 /// What corrects what, by position in the sorted facts.
@@ -179,6 +221,22 @@ impl<'a> Corrections<'a> {
             }
         }
         own
+    }
+
+    /// The record that a `record` key names.
+    fn cited(&self, facts: &[&'a Fact], key: &Key) -> Option<Cited<'a>> {
+        let (issuer, id) = key.cited()?;
+        let at = facts.iter().position(|fact| fact.id == id && fact.view.issuer == issuer)?;
+        let chain = || std::iter::successors(Some(at), |at| self.replaced.get(at).copied());
+        let last = chain().last()?;
+        let withdrawn = chain().find_map(|at| self.withdrawn.get(&at));
+        let fact = *facts.get(at)?;
+        let of = |index: u64| facts.iter().find(|other| other.origin == fact.origin && other.index == index).copied();
+        Some(Cited {
+            fact,
+            corrected_by: facts.get(last).copied().filter(|_| last != at),
+            withdrawn_by: withdrawn.and_then(|(index, _)| of(*index)),
+        })
     }
 
     fn stands(&self, at: usize) -> bool {
@@ -290,6 +348,39 @@ mod tests {
         let own = world.facts.last().unwrap().id;
         world.fact_mut(own).view.follows = Some(own);
         assert_eq!(chains(&world), ["2-1"]);
+    }
+
+    #[test]
+    fn what_became_of_a_cited_record_is_known() {
+        let mut world = World::new();
+        let one = world.add(CHENGDU, enters(day(1, 10)));
+        let key = Key::record(&did(CHENGDU), one);
+        assert!(Case::prepare(&key, &world.facts).cited.unwrap().corrected_by.is_none());
+        let relying = world.add(KUNMING, enters(day(1, 11)).relies_on(CHENGDU, one));
+        let two = world.add(CHENGDU, enters(day(1, 12)).corrects(one));
+        let three = world.add(CHENGDU, enters(day(1, 13)).corrects(two));
+        let facts = world.facts.clone();
+        let case = Case::prepare(&key, &facts);
+        let cited = case.cited.unwrap();
+        assert_eq!((cited.fact.id, cited.corrected_by.map(|fact| fact.id)), (one, Some(three)));
+        assert!(cited.withdrawn_by.is_none());
+        let gone = world.add(CHENGDU, withdraws(three, day(1, 14)));
+        assert_eq!(Case::prepare(&key, &world.facts).cited.unwrap().withdrawn_by.map(|fact| fact.id), Some(gone));
+        let elsewhere = Key::record(&did(KUNMING), one);
+        assert!(Case::prepare(&elsewhere, &world.facts).cited.is_none(), "an id of another city's log");
+        assert!(Case::prepare(&Key::record(&did(KUNMING), relying), &world.facts).cited.is_some());
+    }
+
+    #[test]
+    fn a_flood_of_those_who_cite_leaves_the_cited_record_in_sight() {
+        let mut world = World::new();
+        let one = world.add(KUNMING, enters(day(1, 10)));
+        for _ in 0..MAX_FACTS_PER_ORIGIN + 1 {
+            world.add(KUNMING, enters(day(1, 10)).relies_on(KUNMING, one));
+        }
+        let key = Key::record(&did(KUNMING), one);
+        let case = Case::prepare(&key, &world.facts);
+        assert_eq!((case.cited.unwrap().fact.id, case.records().count()), (one, MAX_FACTS_PER_ORIGIN));
     }
 
     #[test]

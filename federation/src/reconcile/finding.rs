@@ -13,24 +13,76 @@ const DOMAIN: &[u8] = b"hefu/finding/v1\0";
 #[expect(missing_docs, reason = "records §7 names the rules")]
 pub enum Rule {
     S1,
+    S2,
     S3,
     S4,
+    S5,
+    S6,
     C1,
     C2,
+    C3,
+    C4,
+    Q1,
+    Q2,
     A1,
+    A2,
+    A3,
+    A4,
+    G1,
+    G2,
+    G3,
+    G5,
+    G7,
 }
 impl Rule {
     /// All that exist.
-    pub const ALL: &'static [Self] = &[Self::S1, Self::S3, Self::S4, Self::C1, Self::C2, Self::A1];
+    pub const ALL: &'static [Self] = &[
+        Self::S1,
+        Self::S2,
+        Self::S3,
+        Self::S4,
+        Self::S5,
+        Self::S6,
+        Self::C1,
+        Self::C2,
+        Self::C3,
+        Self::C4,
+        Self::Q1,
+        Self::Q2,
+        Self::A1,
+        Self::A2,
+        Self::A3,
+        Self::A4,
+        Self::G1,
+        Self::G2,
+        Self::G3,
+        Self::G5,
+        Self::G7,
+    ];
     /// `S1`, ….
     pub fn code(self) -> &'static str {
         match self {
             Self::S1 => "S1",
+            Self::S2 => "S2",
             Self::S3 => "S3",
             Self::S4 => "S4",
+            Self::S5 => "S5",
+            Self::S6 => "S6",
             Self::C1 => "C1",
             Self::C2 => "C2",
+            Self::C3 => "C3",
+            Self::C4 => "C4",
+            Self::Q1 => "Q1",
+            Self::Q2 => "Q2",
             Self::A1 => "A1",
+            Self::A2 => "A2",
+            Self::A3 => "A3",
+            Self::A4 => "A4",
+            Self::G1 => "G1",
+            Self::G2 => "G2",
+            Self::G3 => "G3",
+            Self::G5 => "G5",
+            Self::G7 => "G7",
         }
     }
     /// From its code.
@@ -41,11 +93,34 @@ impl Rule {
     pub fn title(self) -> Text {
         match self {
             Self::S1 => Text::new("同一学生在两市同时有学籍", "One student registered in two cities at once"),
+            Self::S2 => Text::new("同一市的学籍记录分叉", "One city tells two stories of one student"),
             Self::S3 => Text::new("学籍状态变动不合规则", "Change of status that the lifecycle does not allow"),
             Self::S4 => Text::new("转出未入学", "Left one city, enrolled in none: the child is nowhere"),
+            Self::S5 => Text::new("休学期满未复学", "Suspended past the end of the suspension"),
+            Self::S6 => Text::new("义务教育阶段退学、开除", "Out of compulsory education by quitting or expulsion"),
             Self::C1 => Text::new("衔接事项逾期未办", "Step of a connection past its deadline"),
             Self::C2 => Text::new("双方记载不一致", "The two halves of a connection disagree"),
+            Self::C3 => Text::new("衔接已办结而学籍未随转", "Connection complete, and the status does not follow"),
+            Self::C4 => Text::new("不得转出的状态或期间", "Transfer from a blocked status or outside its period"),
+            Self::Q1 => Text::new(
+                "认定所依据的来源不成立或未证实",
+                "Recognition of a source that does not hold, or is unconfirmed",
+            ),
+            Self::Q2 => Text::new("学分换算不符", "Credits converted otherwise than the agreement says"),
             Self::A1 => Text::new("所依据的协议不适用", "The cited agreement does not cover the record"),
+            Self::A2 => {
+                Text::new("协议签署不全或所签文本不一致", "The agreement is not signed by all, or not as the same text")
+            }
+            Self::A3 => Text::new("超出协议约定的共享范围", "More is shared than the agreement allows"),
+            Self::A4 => Text::new("出具机关不在协议授权之列", "Stated by an office that the agreement does not name"),
+            Self::G1 => Text::new("所引用的内容未出现", "A reference leads nowhere"),
+            Self::G2 => Text::new("日志缺失、回退或分叉", "A log with a gap, rolled back or split"),
+            Self::G3 => Text::new(
+                "签名密钥当时无效或已因泄露作废",
+                "Signed by a key that was not valid, or is revoked as compromised",
+            ),
+            Self::G5 => Text::new("暂不能识别的代码、模式或条目", "A code, schema or entry that is not understood yet"),
+            Self::G7 => Text::new("所依据的记录已不成立", "Relies on a record that no longer stands"),
         }
     }
 }
@@ -81,7 +156,8 @@ impl Severity {
 pub struct Evidence {
     pub origin: Origin,
     pub index: u64,
-    pub record: RecordId,
+    /// `None` for an entry that is no record, or whose record cannot be read.
+    pub record: Option<RecordId>,
 }
 /// Who must act.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -158,11 +234,7 @@ impl Finding {
     }
     /// The whole as JSON, for the store, HTTP and `--json`.
     pub fn to_json(&self) -> Value {
-        let evidence: Vec<Value> = self
-            .evidence
-            .iter()
-            .map(|e| json!({ "origin": e.origin.as_str(), "index": e.index, "record": e.record.to_string() }))
-            .collect();
+        let evidence: Vec<Value> = self.evidence.iter().map(evidence_to_json).collect();
         json!({
             "id": self.id.to_string(),
             "rule": self.rule.code(),
@@ -198,12 +270,20 @@ impl Finding {
         })
     }
 }
+/// `{origin, index, record?}`.
+fn evidence_to_json(evidence: &Evidence) -> Value {
+    let mut value = json!({ "origin": evidence.origin.as_str(), "index": evidence.index });
+    if let (Some(object), Some(record)) = (value.as_object_mut(), evidence.record) {
+        object.insert("record".to_owned(), json!(record.to_string()));
+    }
+    value
+}
 fn evidence_from_json(value: &Value) -> Option<Evidence> {
-    Some(Evidence {
-        origin: origin(value.get("origin")?)?,
-        index: value.get("index")?.as_u64()?,
-        record: RecordId::parse(value.get("record")?.as_str()?).ok()?,
-    })
+    let record = match value.get("record") {
+        None => None,
+        Some(record) => Some(RecordId::parse(record.as_str()?).ok()?),
+    };
+    Some(Evidence { origin: origin(value.get("origin")?)?, index: value.get("index")?.as_u64()?, record })
 }
 fn origin(value: &Value) -> Option<Origin> {
     Origin::parse(value.as_str()?).ok()
@@ -225,7 +305,7 @@ mod tests {
         Evidence {
             origin: Origin::parse(origin).unwrap(),
             index,
-            record: RecordId::parse("urn:uuid:01890a5d-ac96-774b-bcce-b302099a8057").unwrap(),
+            record: RecordId::parse("urn:uuid:01890a5d-ac96-774b-bcce-b302099a8057").ok().filter(|_| index < 10),
         }
     }
 
@@ -248,7 +328,7 @@ mod tests {
     fn codes_and_back() {
         assert!(Rule::ALL.iter().all(|rule| Rule::from_code(rule.code()) == Some(*rule)));
         assert!(Severity::ALL.iter().all(|severity| Severity::from_code(severity.code()) == Some(*severity)));
-        assert_eq!(Rule::from_code("S2"), None);
+        assert_eq!(Rule::from_code("S9"), None);
         assert_eq!(Severity::from_code("fatal"), None);
     }
 

@@ -1,7 +1,11 @@
 //! A made-up agreement of three cities, and facts to reconcile under it.
+mod recognition;
+
+pub(super) use recognition::{award, recognition};
+
 use super::key::{Key, KeyType, filed_under};
 use super::view::{Body, Period, Side, View};
-use super::{Context, Evaluation, Fact, reconcile};
+use super::{Context, Evaluation, Fact, Flaw, reconcile, reconcile_agreement, reconcile_entry};
 use crate::agreement::{SeenAct, Standing};
 use crate::entry::Act;
 use hefu_schemas::agreement::{Agreement, Deadline};
@@ -25,6 +29,28 @@ const CITIES: [(&str, &str, &str, &str); 3] = [
 pub(super) const PUPIL: &str = "urn:hefu:subject:1:pupil";
 pub(super) const TRANSFER: &str = "urn:uuid:01890a5d-0000-7000-8000-0000000000aa";
 
+/// Name, what is entered, month and day of the evaluation, what is found.
+pub(super) type Sample = (&'static str, fn(&mut World), (i16, i8), &'static [&'static str]);
+pub(super) const NOTHING: &[&str] = &[];
+
+/// Evaluates the pupil's key in each sample.
+pub(super) fn check_pupil(samples: &[Sample]) {
+    check(samples, World::pupil);
+}
+
+/// Evaluates the transfer's key in each sample.
+pub(super) fn check_transfer(samples: &[Sample]) {
+    check(samples, World::transfer);
+}
+
+fn check(samples: &[Sample], found: fn(&World, Date) -> Vec<String>) {
+    for (name, enter, (month, date), expected) in samples {
+        let mut world = World::new();
+        enter(&mut world);
+        assert_eq!(found(&world, day(*month, *date)), *expected, "{name}");
+    }
+}
+
 /// Where the log of each city has its acts; records come behind.
 const SIGNED_AT: u64 = 1;
 pub(super) const OPENED_AT: u64 = 2;
@@ -34,13 +60,31 @@ pub(super) fn origin(city: &str) -> Origin {
     Origin::parse(city).unwrap()
 }
 
+pub(super) fn did(city: &str) -> String {
+    format!("did:web:{city}")
+}
+
 /// A day of 2026; months beyond 12 are of the next years.
 pub(super) fn day(month: i16, day: i8) -> Date {
     let (years, month) = ((month - 1).div_euclid(12), (month - 1).rem_euclid(12) + 1);
     jiff::civil::date(2026 + years, i8::try_from(month).unwrap(), day)
 }
 
-/// The agreement: weekends and 1 to 7 October off, 15 days of overlap, 30 days of grace for S4, none for C1, 10 working
+/// Every stage, as codes.
+const STAGES: [&str; 10] = [
+    "preschool",
+    "primary",
+    "junior",
+    "senior",
+    "special",
+    "secondary-vocational",
+    "higher-vocational",
+    "bachelor",
+    "master",
+    "doctor",
+];
+
+/// The agreement: weekends and 1 to 7 October off, 15 days of overlap, 30 days of grace for S4, none for C1, ten years for G1, 10 working
 /// days for the bureau of the receiving city.
 pub(super) fn agreement() -> Agreement {
     let stages = ["primary", "junior", "senior"];
@@ -51,7 +95,11 @@ pub(super) fn agreement() -> Agreement {
             "fingerprint": Digest::of(origin.as_bytes()).to_string(),
             "city": { "scheme": "gb-t-2260", "code": code, "name": { "zh": zh, "en": en } },
             "name": { "zh": format!("{zh}教育局"), "en": format!("{en} Education Bureau") },
-            "mayState": [],
+            "mayState": [
+                { "kind": "student-status", "stages": STAGES, "offices": ["530102"] },
+                { "kind": "enrollment-connection", "stages": STAGES, "offices": ["530102"] },
+                { "kind": "qualification-recognition", "stages": STAGES, "offices": ["530102"] },
+            ],
         })
     };
     let dids: Vec<String> = CITIES.iter().map(|(origin, ..)| format!("did:web:{origin}")).collect();
@@ -69,7 +117,10 @@ pub(super) fn agreement() -> Agreement {
         "parties": CITIES.iter().map(party).collect::<Vec<_>>(),
         "terms": {
             "scope": [row("student-status"), row("enrollment-connection")],
-            "population": by_kind(json!({ "covers": "case" })),
+            "population": {
+                "student-status": { "covers": "roll", "impactAssessment": Digest::of(b"assessment").to_string() },
+                "enrollment-connection": { "covers": "case" },
+            },
             "fields": by_kind(json!({ "required": [], "allowed": [] })),
             "schemas": {
                 "https://w3id.org/hefu/schemas/student-status/v1.schema.json": Digest::of(b"schema").to_string(),
@@ -88,7 +139,7 @@ pub(super) fn agreement() -> Agreement {
             "overlapDays": 15,
             "blockedFrom": [],
             "compulsoryStages": ["primary", "junior"],
-            "graceDays": { "S4": 30, "C1": 0, "G1": 0, "G6": 0 },
+            "graceDays": { "S4": 30, "C1": 0, "G1": 3650, "G6": 0 },
             "staleHours": 24,
             "eraseDailyShare": { "num": 1, "den": 1000 },
             "restrictedDays": 30,
@@ -123,6 +174,11 @@ pub(super) struct World {
     pub(super) facts: Vec<Fact>,
 }
 
+/// The id of the record that is entered as the n-th one.
+pub(super) fn made_id(number: usize) -> RecordId {
+    RecordId::parse(&format!("urn:uuid:01890a5d-ac96-774b-bcce-{number:012x}")).unwrap()
+}
+
 pub(super) fn act(act: Act, index: u64, on: Option<Date>) -> SeenAct {
     SeenAct { act, index, on, t: 1_767_200_000 }
 }
@@ -144,17 +200,18 @@ impl World {
     pub(super) fn add(&mut self, city: &str, entry: impl Into<Entry>) -> RecordId {
         let entry = entry.into();
         let number = self.facts.len();
-        let id = RecordId::parse(&format!("urn:uuid:01890a5d-ac96-774b-bcce-{number:012x}")).unwrap();
+        let id = made_id(number);
         let own = self.facts.iter().filter(|fact| fact.origin == origin(city)).count();
         let of = entry.of.map(|of| self.fact(of).index);
         let cited = (self.agreement.id, self.agreement.version);
         let view = View {
             id,
+            issuer: did(city),
             valid_from: entry.on,
             agreement: cited,
             follows: entry.follows,
             supersedes: entry.of.filter(|_| !matches!(entry.body, Body::Withdrawal { .. })),
-            basis: Vec::new(),
+            basis: entry.basis,
             stated_by: "530102".to_owned(),
             body: entry.body,
         };
@@ -179,8 +236,28 @@ impl World {
             let corrected = fact.of.and_then(|of| keys.get(&(&fact.origin, of)).cloned()).unwrap_or_default();
             keys.insert((&fact.origin, fact.index), filed_under(&fact.view, &corrected));
         }
-        let filed = |fact: &&Fact| keys.get(&(&fact.origin, fact.index)).is_some_and(|keys| keys.contains(key));
+        let cited = self.cited(key);
+        let filed = |fact: &&Fact| {
+            keys.get(&(&fact.origin, fact.index)).is_some_and(|keys| keys.contains(key)) || cited.contains(&fact.id)
+        };
         self.facts.iter().filter(filed).cloned().collect()
+    }
+
+    /// The record that a `record` key names, with its corrections, withdrawal and what the city says of a correction.
+    fn cited(&self, key: &Key) -> Vec<RecordId> {
+        let Some((issuer, id)) = key.cited() else { return Vec::new() };
+        let mut ids = vec![id];
+        let own = |fact: &&Fact| fact.view.issuer == issuer;
+        for fact in self.facts.iter().filter(own) {
+            let corrects =
+                |id: &RecordId| self.facts.iter().any(|f| own(&f) && f.id == *id && fact.of == Some(f.index));
+            let cites = |id: &RecordId| fact.view.citations().any(|c| c.issuer == issuer && c.id == *id);
+            if ids.iter().any(corrects) || ids.iter().skip(1).any(cites) {
+                ids.push(fact.id);
+            }
+        }
+        ids.retain(|id| self.facts.iter().any(|fact| own(&fact) && fact.id == *id));
+        ids
     }
 
     pub(super) fn reconcile(&self, key: &Key, as_of: Date) -> Evaluation {
@@ -188,8 +265,20 @@ impl World {
     }
 
     pub(super) fn reconcile_facts(&self, key: &Key, as_of: Date, facts: &[Fact]) -> Evaluation {
+        self.in_context(as_of, |context| reconcile(context, key, facts))
+    }
+
+    pub(super) fn reconcile_entry(&self, flaw: &Flaw, as_of: Date) -> Evaluation {
+        self.in_context(as_of, |context| reconcile_entry(context, flaw))
+    }
+
+    pub(super) fn reconcile_agreement(&self, as_of: Date) -> Evaluation {
+        self.in_context(as_of, reconcile_agreement)
+    }
+
+    fn in_context(&self, as_of: Date, evaluate: impl FnOnce(&Context<'_>) -> Evaluation) -> Evaluation {
         let standing = Standing { agreement: &self.agreement, proofs: self.proofs.clone(), acts: self.acts.clone() };
-        reconcile(&Context { standing: &standing, as_of }, key, facts)
+        evaluate(&Context { standing: &standing, as_of })
     }
 
     /// Rules, severities and subjects of what is found for the pupil on a day.
@@ -226,9 +315,15 @@ pub(super) struct Entry {
     on: Date,
     follows: Option<RecordId>,
     of: Option<RecordId>,
+    basis: Vec<(String, RecordId)>,
 }
 
 impl Entry {
+    /// Relies on a record of a city.
+    pub(super) fn relies_on(mut self, city: &str, id: RecordId) -> Self {
+        self.basis.push((did(city), id));
+        self
+    }
     pub(super) fn follows(self, id: RecordId) -> Self {
         Self { follows: Some(id), ..self }
     }
@@ -252,7 +347,7 @@ pub(super) fn status(on: Date, event: Event, status: Status) -> Entry {
         leaves_federation: status == Status::TransferredOut,
         full_time: None,
     };
-    Entry { body, on, follows: None, of: None }
+    Entry { body, on, follows: None, of: None, basis: Vec::new() }
 }
 
 pub(super) fn enters(on: Date) -> Entry {
@@ -261,10 +356,21 @@ pub(super) fn enters(on: Date) -> Entry {
 
 /// A withdrawal of a record.
 pub(super) fn withdraws(record: RecordId, from: Date) -> Entry {
-    Entry { body: Body::Withdrawal { record, from }, on: from, follows: None, of: Some(record) }
+    Entry { body: Body::Withdrawal { record, from }, on: from, follows: None, of: Some(record), basis: Vec::new() }
 }
 
 impl Entry {
+    /// A body as it stands, to be changed.
+    pub(super) fn from_body(body: Body) -> Self {
+        Self { body, on: day(1, 1), follows: None, of: None, basis: Vec::new() }
+    }
+    /// A suspension up to a day.
+    pub(super) fn until(mut self, day: Date) -> Self {
+        if let Body::StudentStatus { until, .. } = &mut self.body {
+            *until = Some(day);
+        }
+        self
+    }
     /// In another stage.
     pub(super) fn at(mut self, new: Stage) -> Self {
         if let Body::StudentStatus { stage, .. } = &mut self.body {
@@ -370,7 +476,7 @@ pub(super) fn step(role: Role, step: Step, on: Date) -> Entry {
         planned: None,
         actual: None,
     };
-    Entry { body, on, follows: None, of: None }
+    Entry { body, on, follows: None, of: None, basis: Vec::new() }
 }
 
 /// Takes steps one after the other; returns the id of the last.

@@ -197,14 +197,13 @@ impl<'a> Connection<'a> {
     }
     /// The joint state is complete.
     pub(super) fn is_complete(&self) -> bool {
-        let Some(kind) = self.halves().next().map(|half| half.latest.members.kind) else {
-            return false;
-        };
-        COMPLETE
-            .iter()
-            .filter(|(other, _)| *other == kind)
-            .flat_map(|(_, steps)| steps.iter())
-            .all(|(role, step)| self.half(*role).is_some_and(|half| half.reached(*step).is_some()))
+        self.completed().is_some()
+    }
+    /// The records that make the joint state complete, in the order of the table; `None` while it is not.
+    pub(super) fn completed(&self) -> Option<Vec<Stated<'a>>> {
+        let kind = self.halves().next()?.latest.members.kind;
+        let (_, steps) = COMPLETE.iter().find(|(other, _)| *other == kind)?;
+        steps.iter().map(|(role, step)| self.half(*role)?.reached(*step)).collect()
     }
     /// Whether it lies between two cities, in either direction.
     pub(super) fn is_between(&self, one: &str, other: &str) -> bool {

@@ -1,6 +1,9 @@
-//! The keys under which a record is filed: subject (and each `sameAs`), connection.
+//! The keys under which a record is filed: subject (and each `sameAs`), connection, and the record of each citation.
+//!
+//! Under a `record` key stand those who cite. What they cite is not filed there: that would be a fact more for every record, of
+//! which few are ever cited. It is looked up when the key is evaluated.
 use crate::reconcile::view::{Body, View};
-use hefu_schemas::id::Digest;
+use hefu_schemas::id::{AgreementId, Digest, Origin, RecordId};
 use std::collections::BTreeSet;
 
 /// Stands between type and value; no type and no URN contains it.
@@ -16,18 +19,36 @@ pub enum KeyType {
     Subject,
     /// A connection URN.
     Connection,
+    /// A record that others cite: `<issuer did> <record id>`.
+    Record,
+    /// An entry whose record is not held as good: `<origin> <index>`.
+    Entry,
+    /// The agreement itself: its id.
+    Agreement,
 }
 impl KeyType {
+    /// All types.
+    pub const ALL: &'static [Self] = &[Self::Subject, Self::Connection, Self::Record, Self::Entry, Self::Agreement];
     /// The word in front of the separator.
     pub fn code(self) -> &'static str {
         match self {
             Self::Subject => "subject",
             Self::Connection => "connection",
+            Self::Record => "record",
+            Self::Entry => "entry",
+            Self::Agreement => "agreement",
         }
     }
     /// From its word.
     pub fn from_code(code: &str) -> Option<Self> {
-        [Self::Subject, Self::Connection].into_iter().find(|key_type| key_type.code() == code)
+        Self::ALL.iter().copied().find(|key_type| key_type.code() == code)
+    }
+    /// Whether the halves of a shared matter meet under it: only such keys can match.
+    pub fn joins_halves(self) -> bool {
+        match self {
+            Self::Subject | Self::Connection => true,
+            Self::Record | Self::Entry | Self::Agreement => false,
+        }
     }
 }
 impl Key {
@@ -37,6 +58,24 @@ impl Key {
         bytes.push(SEPARATOR);
         bytes.extend_from_slice(value.as_bytes());
         Self(bytes)
+    }
+    /// The key of a record that is cited.
+    pub fn record(issuer: &str, id: RecordId) -> Self {
+        Self::new(KeyType::Record, &format!("{issuer} {id}"))
+    }
+    /// Issuer and id of the record that a `record` key names.
+    pub fn cited(&self) -> Option<(&str, RecordId)> {
+        let value = (self.key_type() == KeyType::Record).then(|| self.value())?;
+        let (issuer, id) = value.split_once(' ')?;
+        Some((issuer, RecordId::parse(id).ok()?))
+    }
+    /// The key of an entry whose record is not held as good.
+    pub fn entry(origin: &Origin, index: u64) -> Self {
+        Self::new(KeyType::Entry, &format!("{origin} {index}"))
+    }
+    /// The key of an agreement.
+    pub fn agreement(id: AgreementId) -> Self {
+        Self::new(KeyType::Agreement, &id.to_string())
     }
     /// From stored bytes.
     pub fn from_bytes(bytes: Vec<u8>) -> Option<Self> {
@@ -96,6 +135,7 @@ pub fn filed_under(view: &View, corrected: &[Key]) -> Vec<Key> {
         Body::QualificationRecognition(body) => keys.extend(body.subject.iter().chain(&body.same_as).map(subject)),
         Body::Withdrawal { .. } => {}
     }
+    keys.extend(view.citations().map(|citation| Key::record(citation.issuer, citation.id)));
     keys.into_iter().collect()
 }
 
@@ -112,6 +152,9 @@ pub(super) fn speaks_of(view: &View, key: &Key) -> bool {
         (Body::EnrollmentConnection { connection, .. }, KeyType::Connection) => connection == value,
         // Not filed there by `filed_under`, but a caller may bring the status of a connection's subject into sight.
         (Body::StudentStatus { .. }, KeyType::Connection) => true,
+        // Whoever cites, what is cited and what became of it: nothing else is brought there.
+        (_, KeyType::Record) => true,
+        (_, KeyType::Entry | KeyType::Agreement) => false,
         (Body::QualificationRecognition(body), KeyType::Subject) => {
             body.subject.iter().chain(&body.same_as).any(|other| other == value)
         }
@@ -130,6 +173,16 @@ mod tests {
         assert_eq!(key.key_type(), KeyType::Subject);
         assert_eq!(key.value(), "urn:hefu:subject:1:abc");
         assert_eq!(Key::from_bytes(key.bytes().to_vec()), Some(key));
+    }
+
+    #[test]
+    fn a_record_key_names_issuer_and_id() {
+        let id = RecordId::parse("urn:uuid:01890a5d-ac96-774b-bcce-b302099a8057").unwrap();
+        let key = Key::record("did:web:kunming.example%3A8443", id);
+        assert_eq!(key.value(), "did:web:kunming.example%3A8443 urn:uuid:01890a5d-ac96-774b-bcce-b302099a8057");
+        assert_eq!(key.cited(), Some(("did:web:kunming.example%3A8443", id)));
+        assert_eq!(Key::new(KeyType::Connection, key.value()).cited(), None);
+        assert_eq!(Key::new(KeyType::Record, "did:web:kunming.example").cited(), None);
     }
 
     #[test]

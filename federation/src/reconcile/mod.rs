@@ -24,6 +24,7 @@ mod fixture;
 mod properties;
 
 use crate::agreement::Standing;
+use crate::pull::{Check, PayloadState};
 use case::Case;
 use finding::Finding;
 use hefu_schemas::agreement::{Calendar, Party};
@@ -34,7 +35,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use view::View;
 
 /// Number of the rule set: both sides of a tally must use the same.
-pub const RULE_SET: u32 = 1;
+pub const RULE_SET: u32 = 2;
 
 /// What is known of one entry that belongs to a key.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +52,32 @@ pub struct Fact {
     pub id: RecordId,
     /// The members that rules read.
     pub view: View,
+}
+
+/// What is known of one entry whose record is not held as good: what the judge noted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flaw {
+    /// Whose log.
+    pub origin: Origin,
+    /// Where in it.
+    pub index: u64,
+    /// The record's id, where it could be read.
+    pub id: Option<RecordId>,
+    /// `Invalid` or `Quarantined`; `Held` for a record under a key since revoked.
+    pub state: PayloadState,
+    /// Name of the check that failed, `: ` and a part of the terms behind it where there is one.
+    pub reason: Option<String>,
+}
+
+impl Flaw {
+    /// The check that failed, and the part of the terms that it names.
+    fn check(&self) -> (Option<Check>, Option<&str>) {
+        let reason = self.reason.as_deref().unwrap_or_default();
+        match reason.split_once(": ") {
+            Some((check, part)) => (Check::from_code(check), Some(part)),
+            None => (Check::from_code(reason), None),
+        }
+    }
 }
 
 /// Everything about one agreement that rules read.
@@ -87,19 +114,33 @@ impl Context<'_> {
 pub struct Evaluation {
     /// Sorted by id.
     pub findings: Vec<Finding>,
-    /// Facts of two origins or more, and no finding.
+    /// Facts of two origins or more under a key that joins halves, and no finding.
     pub matched: bool,
     /// The earliest later date on which the same facts may give another result; `None` when time alone changes nothing.
     pub next: Option<Date>,
 }
 
 /// Evaluates one key. The order of `facts` does not matter. Facts are those filed under the key
-/// ([`key::filed_under`]): an amendment or withdrawal counts for what it corrects even where it names another person.
+/// ([`key::filed_under`]): an amendment or withdrawal counts for what it corrects even where it names another person. Under a
+/// `record` key they are besides the record that the key names, its corrections, its withdrawal and what revokes it.
 pub fn reconcile(context: &Context<'_>, key: &Key, facts: &[Fact]) -> Evaluation {
     let case = Case::prepare(key, facts);
     let (findings, next) = rules::evaluate(context, &case);
     let origins: BTreeSet<&Origin> = facts.iter().map(|fact| &fact.origin).collect();
-    Evaluation { matched: origins.len() >= 2 && findings.is_empty(), findings, next }
+    let matched = key.key_type().joins_halves() && origins.len() >= 2 && findings.is_empty();
+    Evaluation { matched, findings, next }
+}
+
+/// Evaluates the key of a flawed entry ([`key::Key::entry`]).
+pub fn reconcile_entry(context: &Context<'_>, flaw: &Flaw) -> Evaluation {
+    let (findings, next) = rules::evaluate_entry(context, flaw);
+    Evaluation { findings, matched: false, next }
+}
+
+/// Evaluates the key of the agreement itself ([`key::Key::agreement`]): its parties' acts and proofs are the facts.
+pub fn reconcile_agreement(context: &Context<'_>) -> Evaluation {
+    let (findings, next) = rules::evaluate_agreement(context);
+    Evaluation { findings, matched: false, next }
 }
 
 /// Sizes of the logs that an evaluation is bound to (exclusive upper index by origin).

@@ -105,7 +105,7 @@ mod tests {
         let evidence = vec![Evidence {
             origin: Origin::parse("kunming.example").unwrap(),
             index,
-            record: RecordId::parse("urn:uuid:01890a5d-ac96-774b-bcce-b302099a8057").unwrap(),
+            record: RecordId::parse("urn:uuid:01890a5d-ac96-774b-bcce-b302099a8057").ok(),
         }];
         Finding {
             id: finding_id(Rule::S4, AgreementId::PUBLIC, "quit", &evidence),

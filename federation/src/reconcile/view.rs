@@ -6,6 +6,7 @@ pub use recognition::{Appeal, Component, Condition, Converted, Credits, Mapping,
 use super::finding::date;
 use hefu_schemas::enrollment_connection::{ConnectionKind, Role, Step};
 use hefu_schemas::id::{AgreementId, RecordId};
+use hefu_schemas::qualification_recognition::Step as RecognitionStep;
 use hefu_schemas::record::{self, Kind};
 use hefu_schemas::scan::{Item, Scanned};
 use hefu_schemas::student_status::{Event, Stage, Status};
@@ -16,6 +17,8 @@ use jiff::civil::Date;
 pub struct View {
     /// Its id.
     pub id: RecordId,
+    /// Its issuer, a DID.
+    pub issuer: String,
     /// Date of `validFrom`.
     pub valid_from: Date,
     /// Cited agreement and version.
@@ -103,6 +106,7 @@ impl View {
         };
         Some(Self {
             id: envelope.id,
+            issuer: envelope.issuer,
             valid_from: envelope.valid_from,
             agreement: (envelope.agreement, envelope.agreement_version),
             follows: envelope.follows,
@@ -112,6 +116,61 @@ impl View {
             body,
         })
     }
+    /// The records that it cites by issuer and id: what its `record` keys are made of. A followed record is mostly filed under
+    /// the same key as its follower. It need not be where the follower has changed the reference of the person, nor where a
+    /// recognition names nobody; and who relies on a recognition must hear of its revocation, which follows it.
+    pub fn citations(&self) -> impl Iterator<Item = Citation<'_>> {
+        let follows = self.follows.filter(|_| self.cites_what_it_follows());
+        let follows = follows.map(|id| Citation { issuer: &self.issuer, id, member: "follows" });
+        let source = match &self.body {
+            Body::QualificationRecognition(body) => body.source.record.as_ref(),
+            _ => None,
+        };
+        let source = source.map(|(issuer, id)| Citation { issuer, id: *id, member: "source.record" });
+        let basis = self.basis.iter().map(|(issuer, id)| Citation { issuer, id: *id, member: "basis" });
+        basis.chain(source).chain(follows)
+    }
+    /// Whether what it follows is asked under the `record` key of that.
+    pub(super) fn cites_what_it_follows(&self) -> bool {
+        self.is_moved() || matches!(self.body, Body::QualificationRecognition(_))
+    }
+    /// Whether it takes back what it follows.
+    pub(super) fn revokes(&self) -> bool {
+        let step = match &self.body {
+            Body::QualificationRecognition(body) => Some(body.step),
+            _ => None,
+        };
+        matches!(step, Some(RecognitionStep::Revoked | RecognitionStep::Denied))
+    }
+    /// The kind and stage for which the stating office must be named in `mayState` (rule A4); `None` for a withdrawal, which any
+    /// office may state.
+    pub fn competence(&self) -> Option<(Kind, Option<&'static str>)> {
+        match &self.body {
+            Body::StudentStatus { stage, .. } => Some((Kind::StudentStatus, Some(stage.code()))),
+            Body::EnrollmentConnection { .. } => Some((Kind::EnrollmentConnection, None)),
+            Body::QualificationRecognition(_) => Some((Kind::QualificationRecognition, None)),
+            Body::Withdrawal { .. } => None,
+        }
+    }
+    /// Whether it names the person by more references than one.
+    pub(super) fn is_moved(&self) -> bool {
+        match &self.body {
+            Body::StudentStatus { same_as, .. } | Body::EnrollmentConnection { same_as, .. } => !same_as.is_empty(),
+            Body::QualificationRecognition(body) => !body.same_as.is_empty(),
+            Body::Withdrawal { .. } => false,
+        }
+    }
+}
+
+/// A record that another one cites.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Citation<'a> {
+    /// Its issuer, a DID.
+    pub issuer: &'a str,
+    /// Its id.
+    pub id: RecordId,
+    /// The member that cites it.
+    pub member: &'static str,
 }
 
 fn student_status(item: Item<'_>) -> Option<Body> {

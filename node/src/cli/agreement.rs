@@ -24,6 +24,24 @@ Example:
 Read it first with `agreement show`. The signature is an entry in this node's log and cannot be taken back; when all
 parties have signed and pulled each other, each opens the agreement by itself.";
 
+const SUSPEND: &str = "\
+Example:
+  hefu --dir km agreement suspend urn:uuid:0198… --on 2026-12-01
+
+This node publishes nothing under it from now on. The other parties are bound from DATE on, at least three days after this
+entry. Records that were exchanged stay. `hefu agreement resume` opens it again.";
+
+const RESUME: &str = "\
+Example:
+  hefu --dir km agreement resume urn:uuid:0198…";
+
+const END: &str = "\
+Example:
+  hefu --dir km agreement end urn:uuid:0198… --on 2026-12-31
+
+An end is final: to go on later, the parties sign a new agreement. As with `suspend`, this node publishes nothing under it from
+now on, and the other parties are bound from DATE on, at least three days after this entry.";
+
 const LIST: &str = "\
 Example:
   hefu --dir km agreement list
@@ -47,6 +65,19 @@ pub(super) enum Command {
         #[arg(value_name = "AGREEMENT")]
         id: String,
     },
+    /// Suspend an agreement for this node
+    #[command(after_help = SUSPEND)]
+    Suspend(Act),
+    /// Take up an agreement again that this node has suspended
+    #[command(after_help = RESUME)]
+    Resume {
+        /// Its id
+        #[arg(value_name = "AGREEMENT")]
+        id: String,
+    },
+    /// End an agreement for this node, for good
+    #[command(after_help = END)]
+    End(Act),
     /// All agreements and their states
     #[command(after_help = LIST)]
     List,
@@ -57,6 +88,20 @@ pub(super) enum Command {
         #[arg(value_name = "AGREEMENT")]
         id: String,
     },
+}
+
+/// A dated act.
+#[derive(Debug, clap::Args)]
+pub(super) struct Act {
+    /// Its id
+    #[arg(value_name = "AGREEMENT")]
+    id: String,
+    /// From which day on it binds the other parties
+    #[arg(long, value_name = "DATE")]
+    on: Option<String>,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
 }
 
 /// Propose an agreement.
@@ -78,6 +123,20 @@ impl Command {
         match self {
             Self::Propose(propose) => propose.run(globals).await,
             Self::Sign { id } => sign(globals, &id).await,
+            Self::Suspend(given) => {
+                super::ask::confirm(globals, given.yes, "确定中止该协议吗？", "Suspend this agreement?")?;
+                act(globals, "suspend", &given.id, given.on.as_deref()).await
+            }
+            Self::Resume { id } => act(globals, "resume", &id, None).await,
+            Self::End(given) => {
+                super::ask::confirm(
+                    globals,
+                    given.yes,
+                    "确定终止该协议吗？终止后不能恢复。",
+                    "End this agreement for good?",
+                )?;
+                act(globals, "end", &given.id, given.on.as_deref()).await
+            }
             Self::List => list(globals).await,
             Self::Show { id } => show(globals, &id).await,
         }
@@ -130,6 +189,19 @@ async fn sign(globals: &Globals, id: &str) -> Outcome<u8> {
     let summary = with(globals, async |control| control.post(&path, &json!({})).await).await?;
     let state = summary.get("state").and_then(Value::as_str).unwrap_or_default();
     output::words(globals, format!("已签署，状态：{state}"), format!("Signed; its state is now {state}:"));
+    print(globals, &summary);
+    Ok(0)
+}
+
+async fn act(globals: &Globals, act: &str, id: &str, on: Option<&str>) -> Outcome<u8> {
+    let path = format!("/v1/agreements/{}/{act}", super::control::encoded(id));
+    let summary = with(globals, async |control| control.post(&path, &json!({"on": on})).await).await?;
+    let state = summary.get("state").and_then(Value::as_str).unwrap_or_default();
+    output::words(
+        globals,
+        format!("已记入日志，状态：{state}。其他缔约方拉取后即可看到："),
+        format!("Entered in the log; its state is now {state}. The other parties see it when they pull:"),
+    );
     print(globals, &summary);
     Ok(0)
 }

@@ -79,6 +79,7 @@ impl Init {
         let mut name = BTreeMap::from([("zh".to_owned(), self.name.clone())]);
         name.extend(self.name_en.clone().map(|text| ("en".to_owned(), text)));
         Ok(Config {
+            local: None,
             url: self.url.trim_end_matches('/').to_owned(),
             listen: self.listen.unwrap_or_else(|| SocketAddr::new(IpAddr::V4(address), port)),
             city: self.city.clone(),

@@ -4,6 +4,8 @@
 mod agreement;
 mod amend;
 mod ask;
+mod completions;
+mod config;
 mod control;
 mod demo;
 mod doctor;
@@ -11,6 +13,7 @@ mod finding;
 mod fsck;
 mod fsck_url;
 mod init;
+mod openapi;
 mod output;
 mod peer;
 mod publish;
@@ -18,8 +21,10 @@ mod pull;
 mod record;
 mod schema;
 mod serve;
+mod status;
 mod subject;
 mod tally;
+mod token;
 mod verify;
 mod withdraw;
 
@@ -38,7 +43,7 @@ Exit codes:
   4  a node or peer is away, busy or not ready; try again
   5  an error inside the program, or damaged data
 
-Settings: hefu.toml in the folder. HEFU_DIR: the folder. HEFU_LOG: log filter, e.g. `debug`.";
+Settings: hefu.toml in the folder (`hefu config show`). HEFU_DIR: the folder. HEFU_LOG: log filter, e.g. `debug`.";
 
 /// Hefu (合符): a city's node for student status, enrollment connections and qualification recognitions.
 ///
@@ -92,6 +97,11 @@ impl Globals {
 enum Command {
     /// Make a node: keys, settings, database and the first entry of its log
     Init(init::Init),
+    /// How the node is: log, signing, peers, findings, agreements
+    Status(status::Status),
+    /// The settings: show them, check them, print the defaults
+    #[command(subcommand)]
+    Config(config::Config),
     /// Run the node until it is told to stop (Ctrl-C or SIGTERM)
     Serve(serve::Serve),
     /// Publish drafts: validated and signed as a whole, then appended to the log
@@ -121,8 +131,15 @@ enum Command {
     /// The signed result of reconciling, compared with the other parties'
     #[command(subcommand)]
     Tally(tally::Tally),
+    /// Print the OpenAPI 3.1 document of a door
+    Openapi(openapi::Openapi),
+    /// Let local systems in: make, list and revoke their tokens
+    #[command(subcommand)]
+    Token(token::Token),
     /// Read everything back and verify it
     Fsck(fsck::Fsck),
+    /// Print completions for a shell
+    Completions(completions::Completions),
     /// Look for what may be wrong with this node: what is seen, what is expected, what to do
     Doctor(doctor::Doctor),
     /// Verify a record that somebody hands over: what is established, what is not, as of when
@@ -158,6 +175,9 @@ pub async fn run(cli: Cli) -> u8 {
 async fn dispatch(globals: &Globals, command: Command) -> Outcome<u8> {
     match command {
         Command::Init(command) => command.run(globals).await,
+        Command::Status(command) => command.run(globals).await,
+        Command::Config(command) => command.run(globals),
+        Command::Completions(command) => command.run(),
         Command::Serve(command) => command.run(globals).await,
         Command::Publish(command) => command.run(globals).await,
         Command::Record(command) => command.run(globals).await,
@@ -170,6 +190,8 @@ async fn dispatch(globals: &Globals, command: Command) -> Outcome<u8> {
         Command::Reconcile(command) => command.run(globals).await,
         Command::Finding(command) => command.run(globals).await,
         Command::Tally(command) => command.run(globals).await,
+        Command::Openapi(command) => command.run(globals),
+        Command::Token(command) => command.run(globals).await,
         Command::Fsck(command) => command.run(globals).await,
         Command::Doctor(command) => command.run(globals).await,
         Command::Verify(command) => command.run(globals).await,

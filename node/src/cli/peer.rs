@@ -1,6 +1,6 @@
 //! `hefu peer`.
 
-use super::control::with;
+use super::control::{encoded, with};
 use super::{Globals, output};
 use crate::problem::{Code, Outcome, Problem};
 use serde_json::{Value, json};
@@ -12,6 +12,14 @@ Example:
 
 Compare the fingerprint by telephone or in person: it is the one moment of trust. Case, spaces and colons in it do not
 matter. Both sides add each other.";
+
+const CHECK: &str = "\
+Example:
+  hefu --dir km peer check
+  hefu --dir km peer check cd.example
+
+Looks, and stores nothing: does it answer, is its certificate good, are fingerprint and checkpoint those of the log that is
+stored here, do the clocks agree, does it let this node in. For what does not hold: seen, expected, remedy, and exit code 1.";
 
 const LIST: &str = "\
 Example:
@@ -28,6 +36,13 @@ pub(super) enum Peer {
     /// The peers, how far they were pulled, and what is held of their records
     #[command(after_help = LIST)]
     List,
+    /// Whether peers can be worked with: reach, certificate, fingerprint, log, clock, access
+    #[command(after_help = CHECK)]
+    Check {
+        /// Only this peer, by origin
+        #[arg(value_name = "PEER")]
+        origin: Option<String>,
+    },
 }
 
 /// Follow a node.
@@ -49,6 +64,7 @@ impl Peer {
         match self {
             Self::Add(add) => add.run(globals).await,
             Self::List => list(globals).await,
+            Self::Check { origin } => check(globals, origin.as_deref()).await,
         }
     }
 }
@@ -77,6 +93,69 @@ impl Add {
         );
         Ok(0)
     }
+}
+
+async fn check(globals: &Globals, origin: Option<&str>) -> Outcome<u8> {
+    let path = origin
+        .map_or_else(|| "/v1/peer-checks".to_owned(), |origin| format!("/v1/peer-checks?origin={}", encoded(origin)));
+    let answer = with(globals, async |control| control.post(&path, &json!({})).await).await?;
+    let peers = answer.as_array().map(Vec::as_slice).unwrap_or_default();
+    let checks = |peer: &Value| peer.get("checks").and_then(Value::as_array).cloned().unwrap_or_default();
+    let failed = peers.iter().flat_map(checks).any(|check| check.get("holds") == Some(&Value::Bool(false)));
+    if globals.json {
+        output::json(&answer);
+        return Ok(u8::from(failed));
+    }
+    if peers.is_empty() {
+        output::words(globals, "没有对端。", "No peers.");
+    }
+    for peer in peers {
+        output::data(peer.get("origin").and_then(Value::as_str).unwrap_or_default());
+        output::data(check_rows(globals, &checks(peer)));
+    }
+    Ok(u8::from(failed))
+}
+
+/// Names of the checks in Chinese.
+const CHECKS: [(&str, &str); 7] = [
+    ("reach", "可达"),
+    ("certificate", "证书"),
+    ("fingerprint", "指纹"),
+    ("checkpoint", "检查点"),
+    ("consistency", "一致性"),
+    ("clock", "时钟"),
+    ("access", "访问"),
+];
+
+/// One row for each check, and below those that do not hold what is expected and what to do.
+fn check_rows(globals: &Globals, checks: &[Value]) -> String {
+    let member = |check: &Value, name: &str| check.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let mut rows = Vec::new();
+    for check in checks {
+        let name = member(check, "check");
+        let map = |name: &str| check.get(name).map(|map| output::from_map(globals, map)).unwrap_or_default();
+        let zh = CHECKS.iter().find(|(code, _)| *code == name).map_or(name.as_str(), |(_, zh)| zh);
+        let verdict = match check.get("holds").and_then(Value::as_bool) {
+            Some(true) => output::text(globals, "是", "ok"),
+            Some(false) => output::text(globals, "否", "NO"),
+            None => output::text(globals, "未查", "not looked at"),
+        };
+        rows.push(vec![format!("  {}", output::text(globals, zh, name.as_str())), verdict, map("seen")]);
+        if check.get("holds") == Some(&Value::Bool(false)) {
+            let (expected, remedy) = (map("expected"), map("remedy"));
+            rows.push(vec![
+                String::new(),
+                String::new(),
+                output::text(globals, format!("应为：{expected}"), format!("expected: {expected}")),
+            ]);
+            rows.push(vec![
+                String::new(),
+                String::new(),
+                output::text(globals, format!("处理：{remedy}"), format!("remedy: {remedy}")),
+            ]);
+        }
+    }
+    output::table(&rows)
 }
 
 async fn list(globals: &Globals) -> Outcome<u8> {

@@ -33,10 +33,16 @@ impl Serve {
         let address = listener.local_addr().map_err(|error| Problem::new(Code::Configuration, error))?;
         let control = crate::http::control(&node)?;
         let public = crate::http::public(&node, listener)?;
-        let handles = [control.handle(), public.handle()];
+        let local = local(&node)?;
+        let mut handles = vec![control.handle(), public.handle()];
+        handles.extend(local.iter().map(actix_web::dev::Server::handle));
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| Problem::new(Code::Internal, error))?;
         let mut terminate = signal(SignalKind::terminate()).map_err(|error| Problem::new(Code::Internal, error))?;
-        let mut servers = tokio::spawn(async move { tokio::try_join!(control, public).map(|_| ()) });
+        let mut servers = tokio::spawn(async move {
+            // Without a door there is nothing to wait for.
+            let local = async { if let Some(door) = local { door.await } else { Ok(()) } };
+            tokio::try_join!(control, public, local).map(|_| ())
+        });
         crate::background::start(&node);
         if let Err(why) = node.sequencer.signing() {
             tracing::error!(why, "serving, but not signing");
@@ -52,7 +58,7 @@ impl Serve {
             _ = interrupt.recv() => None,
             _ = terminate.recv() => None,
         };
-        futures_util::future::join_all(handles.map(|handle| handle.stop(true))).await;
+        futures_util::future::join_all(handles.into_iter().map(|handle| handle.stop(true))).await;
         node.stop().await;
         let _ = std::fs::remove_file(node.folder.control_socket());
         tracing::info!("stopped");
@@ -75,4 +81,14 @@ impl Serve {
         listener.set_nonblocking(true).map_err(refused)?;
         Ok(listener)
     }
+}
+
+/// The door of local systems, if the settings open one.
+fn local(node: &std::sync::Arc<Node>) -> Outcome<Option<actix_web::dev::Server>> {
+    let Some(address) = node.config.local else { return Ok(None) };
+    let refused = |error: std::io::Error| Problem::new(Code::Configuration, format!("local {address}: {error}"));
+    let listener = TcpListener::bind(address).map_err(refused)?;
+    listener.set_nonblocking(true).map_err(refused)?;
+    tracing::info!(%address, "serving local systems");
+    crate::http::local(node, listener).map(Some)
 }

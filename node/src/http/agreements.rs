@@ -124,7 +124,7 @@ fn page(
 fn is_committed(entry: &Entry, salt: &[u8; 32], record: &[u8]) -> bool {
     match &entry.body {
         Body::Record { c, .. } | Body::Amend { c, .. } | Body::Withdraw { c, .. } => commit(salt, record) == *c,
-        Body::Genesis(_) | Body::Agreement { .. } | Body::Unknown => false,
+        Body::Genesis(_) | Body::Agreement { .. } | Body::Signed(_) | Body::Unknown => false,
     }
 }
 

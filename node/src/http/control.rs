@@ -7,17 +7,18 @@ use crate::problem::{Code, Outcome, Problem};
 use crate::publish::view_of;
 use crate::registry::Known;
 use crate::store::{AgreementNo, OWN, OriginRow};
+use crate::token::Scope;
 use crate::{fsck, propose, pull, reconcile, tally};
 use actix_web::{HttpRequest, HttpResponse, web};
 use hefu_federation::linkage::Linkage;
-use hefu_federation::reconcile::finding::Finding;
+use hefu_federation::reconcile::finding::{Finding, Severity};
+use hefu_federation::reconcile::key::Key;
 use hefu_schemas::id::Digest;
 use hefu_schemas::identifier::Identifier;
 use serde::Deserialize;
 use serde_json::{Value, json as object};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// Largest body of these resources: identifiers come by the line, in parts.
 pub(super) const MAX_BODY_LEN: usize = 64 * 1024 * 1024;
@@ -29,6 +30,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/v1/status").route(web::get().to(status)))
         .service(web::resource("/v1/peers").route(web::get().to(peers)).route(web::post().to(add_peer)))
+        .service(web::resource("/v1/peer-checks").route(web::post().to(check_peers)))
         .service(web::resource("/v1/pull").route(web::post().to(pull_peers)))
         .service(web::resource("/v1/reconcile").route(web::post().to(run_reconcile)))
         .service(web::resource("/v1/findings").route(web::get().to(findings)))
@@ -38,28 +40,43 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/v1/agreement-template").route(web::get().to(template)))
         .service(web::resource("/v1/agreements/{id}").route(web::get().to(show_agreement)))
         .service(web::resource("/v1/agreements/{id}/sign").route(web::post().to(sign_agreement)))
+        .service(web::resource("/v1/agreements/{id}/{act:suspend|resume|end}").route(web::post().to(act_on_agreement)))
         .service(web::resource("/v1/agreements/{id}/subjects").route(web::post().to(subjects)))
         .service(web::resource("/v1/agreements/{id}/tally").route(web::post().to(ask_tally)))
         .service(web::resource("/v1/fsck").route(web::post().to(run_fsck)));
 }
 
-fn body<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Outcome<T> {
+/// A JSON body.
+pub(super) fn body<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Outcome<T> {
     serde_json::from_slice(bytes).map_err(|error| Problem::new(Code::BadRequest, format!("body: {error}")))
 }
 
-async fn status(node: web::Data<Node>) -> Outcome<HttpResponse> {
-    let head = node.store.head(OWN).await?;
-    json(&object!({
-        "origin": node.origin.as_str(),
-        "did": node.did.as_str(),
-        "url": node.config.base_url(),
-        "fingerprint": Digest(node.ring.fingerprint().0).to_string(),
-        "size": head.size,
-        "signing": node.sequencer.signing().err().map_or(object!(true), |why| object!(why)),
-        "unguarded": node.unguarded,
-        "waiting": node.store.dirty_count().await?,
-        "pulled": pull_totals(&node),
-    }))
+pub(super) async fn status(node: web::Data<Node>) -> Outcome<HttpResponse> {
+    json(&crate::status::status(&node).await?)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PeerCheckQuery {
+    origin: Option<String>,
+}
+
+/// Looks at one peer or all: {origin, checks [{check, holds, seen, expected, remedy}]}.
+async fn check_peers(node: web::Data<Node>, query: web::Query<PeerCheckQuery>) -> Outcome<HttpResponse> {
+    let mut peers = node.peers().await?;
+    if let Some(origin) = &query.origin {
+        peers.retain(|row| row.origin.as_str() == origin);
+        if peers.is_empty() {
+            return Err(Problem::new(Code::UnknownPeer, origin));
+        }
+    }
+    let node = node.into_inner();
+    let mut all = Vec::new();
+    for row in peers {
+        let checks = crate::peer_check::check(&node, &row).await;
+        all.push(object!({"origin": row.origin.as_str(), "checks": checks}));
+    }
+    json(&all)
 }
 
 async fn peer_json(node: &Node, row: &OriginRow) -> Outcome<Value> {
@@ -127,43 +144,43 @@ async fn pull_peers(node: web::Data<Node>, query: web::Query<PullQuery>) -> Outc
             Err(problem) => problems.push(object!({"origin": row.origin.as_str(), "problem": problem.to_json()})),
         }
     }
-    json(&object!({"reports": reports, "problems": problems, "sinceStart": pull_totals(&node)}))
-}
-
-/// Records pulled since the process started, by this and by itself, and the time that took.
-fn pull_totals(node: &Node) -> Value {
-    let (records, busy_ms) = (&node.pulled.records, &node.pulled.busy_ms);
-    object!({"records": records.load(Ordering::Relaxed), "busyMs": busy_ms.load(Ordering::Relaxed)})
+    json(&object!({"reports": reports, "problems": problems, "sinceStart": crate::status::pull_totals(&node)}))
 }
 
 async fn run_reconcile(node: web::Data<Node>) -> Outcome<HttpResponse> {
     json(&reconcile::run(&node.into_inner()).await?)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
-struct FindingQuery {
+pub(super) struct FindingQuery {
     agreement: Option<String>,
     rule: Option<String>,
     limit: Option<usize>,
     offset: Option<usize>,
     #[serde(default)]
-    records: bool,
+    pub(super) records: bool,
 }
 
 /// Open findings, gravest first; with `records=true` the records of both sides stand beside each.
 async fn findings(node: web::Data<Node>, query: web::Query<FindingQuery>) -> Outcome<HttpResponse> {
+    findings_within(&node, &query, &Scope::Everything).await
+}
+
+/// The same, of the agreements within a scope.
+pub(super) async fn findings_within(node: &Node, query: &FindingQuery, scope: &Scope) -> Outcome<HttpResponse> {
     let filter = match &query.agreement {
-        Some(id) => Some(agreement(&node, id)?.no),
-        None => None,
+        Some(id) => Some(vec![super::agreement_within(node, id, scope)?.no]),
+        None if *scope == Scope::Everything => None,
+        None => Some(scope.within(node.registry.snapshot()).iter().map(|known| known.no).collect()),
     };
     let limit = query.limit.unwrap_or(100).min(MAX_FINDINGS);
-    let found = node.store.findings(filter, query.rule.as_deref(), limit, query.offset.unwrap_or(0)).await?;
+    let found = found(node, filter.as_deref(), query.rule.as_deref(), limit, query.offset.unwrap_or(0)).await?;
     let mut rows = Vec::with_capacity(found.len());
     for (no, key, finding) in &found {
-        let mut row = finding_json(&node, *no, key.value(), finding);
+        let mut row = finding_json(node, *no, key.value(), finding);
         if query.records {
-            let records = evidence_records(&node, finding).await?;
+            let records = evidence_records(node, finding).await?;
             if let Some(row) = row.as_object_mut() {
                 row.insert("records".to_owned(), records);
             }
@@ -175,10 +192,58 @@ async fn findings(node: web::Data<Node>, query: web::Query<FindingQuery>) -> Out
         .finding_counts()
         .await?
         .into_iter()
-        .filter(|(no, ..)| filter.is_none_or(|filter| filter == *no))
+        .filter(|(no, ..)| filter.as_ref().is_none_or(|filter| filter.contains(no)))
         .map(|(_, rule, severity, count)| object!({"rule": rule, "severity": severity, "count": count}))
         .collect();
     json(&object!({"findings": rows, "counts": counts}))
+}
+
+/// Findings of all agreements or of some, gravest first.
+async fn found(
+    node: &Node,
+    agreements: Option<&[AgreementNo]>,
+    rule: Option<&str>,
+    limit: usize,
+    offset: usize,
+) -> Outcome<Vec<(AgreementNo, Key, Finding)>> {
+    match agreements {
+        None => Ok(node.store.findings(None, rule, limit, offset).await?),
+        Some([only]) => Ok(node.store.findings(Some(*only), rule, limit, offset).await?),
+        Some(some) => {
+            if offset > MAX_FINDINGS {
+                return Err(Problem::new(
+                    Code::BadRequest,
+                    format!("offset: at most {MAX_FINDINGS}; name an agreement"),
+                ));
+            }
+            let mut all = Vec::new();
+            for no in some.iter().collect::<BTreeSet<_>>() {
+                all.append(&mut node.store.findings(Some(*no), rule, limit + offset, 0).await?);
+            }
+            // Each agreement's are in order: a stable sort merges them as the store orders them all.
+            all.sort_by_key(|(no, _, finding)| {
+                (Severity::ALL.iter().position(|one| *one == finding.severity), finding.rule.code(), *no)
+            });
+            Ok(all.into_iter().skip(offset).take(limit).collect())
+        }
+    }
+}
+
+/// One finding by its id, with the records of both sides if they may be seen.
+pub(super) async fn finding_within(node: &Node, id: &str, scope: &Scope, records: bool) -> Outcome<HttpResponse> {
+    let missing = || Problem::new(Code::NotFound, "no open finding has this id");
+    let id = Digest::parse(id).map_err(|_| missing())?;
+    for (no, key, finding) in node.store.findings_with_id(&id).await? {
+        if !node.registry.by_no(no).is_some_and(|known| scope.covers(known.document.id)) {
+            continue;
+        }
+        let mut row = finding_json(node, no, key.value(), &finding);
+        if let Some(members) = row.as_object_mut().filter(|_| records) {
+            members.insert("records".to_owned(), evidence_records(node, &finding).await?);
+        }
+        return json(&row);
+    }
+    Err(missing())
 }
 
 fn finding_json(node: &Node, no: AgreementNo, key: &str, finding: &Finding) -> Value {
@@ -300,6 +365,27 @@ async fn sign_agreement(node: web::Data<Node>, id: web::Path<String>) -> Outcome
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewAct {
+    on: Option<String>,
+}
+
+async fn act_on_agreement(
+    node: web::Data<Node>,
+    path: web::Path<(String, String)>,
+    bytes: web::Bytes,
+) -> Outcome<HttpResponse> {
+    let (id, act) = path.into_inner();
+    let known = agreement(&node, &id)?;
+    let act = hefu_federation::entry::Act::from_code(&act).ok_or_else(|| Problem::new(Code::NotFound, act))?;
+    let new: NewAct = body(&bytes)?;
+    let read = |text: String| text.parse().map_err(|_| Problem::new(Code::BadRequest, "on: expected YYYY-MM-DD"));
+    let on = new.on.map(read).transpose()?;
+    let known = crate::standing::act(&node.clone().into_inner(), known.document.id, act, on).await?;
+    json(&agreement_json(&node, &known))
+}
+
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Person {
     scheme: String,
@@ -310,7 +396,7 @@ struct Person {
 }
 
 /// Identifiers in, references out, line by line. Nothing of them is stored, logged or quoted.
-async fn subjects(node: web::Data<Node>, id: web::Path<String>, bytes: web::Bytes) -> Outcome<HttpResponse> {
+pub(super) async fn subjects(node: web::Data<Node>, id: web::Path<String>, bytes: web::Bytes) -> Outcome<HttpResponse> {
     let known = agreement(&node, &id)?;
     let linkage = known
         .linkage
@@ -345,14 +431,19 @@ fn subject(linkage: &Linkage, line: &[u8]) -> Result<Value, String> {
     Ok(row)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
-struct TallyQuery {
+pub(super) struct TallyQuery {
+    /// Date of the evaluation; today if absent.
     #[serde(rename = "as-of")]
     as_of: Option<String>,
 }
 
-async fn ask_tally(node: web::Data<Node>, id: web::Path<String>, request: HttpRequest) -> Outcome<HttpResponse> {
+pub(super) async fn ask_tally(
+    node: web::Data<Node>,
+    id: web::Path<String>,
+    request: HttpRequest,
+) -> Outcome<HttpResponse> {
     use hefu_federation::reconcile::tally::Comparison;
     let query = web::Query::<TallyQuery>::from_query(request.query_string())
         .map_err(|_| Problem::new(Code::BadRequest, "expected as-of=YYYY-MM-DD"))?;

@@ -13,17 +13,26 @@ use serde_json::json;
 /// Routes at the root of the host: host-level `did:web` and the well-known document.
 pub(super) fn well_known(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/.well-known/did.json").route(web::get().to(did_document)))
-        .service(web::resource("/.well-known/hefu").route(web::get().to(hefu)));
+        .service(
+            web::resource("/.well-known/did.json")
+                .route(web::get().to(did_document))
+                .route(web::head().to(did_document)),
+        )
+        .service(web::resource("/.well-known/hefu").route(web::get().to(hefu)).route(web::head().to(hefu)));
 }
 
 /// Routes below the origin.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/health/live").route(web::get().to(live)))
-        .service(web::resource("/health/ready").route(web::get().to(ready)))
+        .service(
+            web::resource("/openapi.json")
+                .route(web::get().to(super::openapi::public))
+                .route(web::head().to(super::openapi::public)),
+        )
+        .service(web::resource("/health/live").route(web::get().to(live)).route(web::head().to(live)))
+        .service(web::resource("/health/ready").route(web::get().to(ready)).route(web::head().to(ready)))
         .service(web::resource("/schemas/{path:.*}").route(web::get().to(file)).route(web::head().to(file)))
-        .service(web::resource("/contexts/{path:.*}").route(web::get().to(file)));
+        .service(web::resource("/contexts/{path:.*}").route(web::get().to(file)).route(web::head().to(file)));
 }
 
 async fn did_document(node: web::Data<Node>) -> HttpResponse {

@@ -10,9 +10,9 @@ use hefu_federation::tile::{TilePath, bundle_prefix};
 /// Routes below the origin.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/checkpoint").route(web::get().to(checkpoint)))
-        .service(web::resource("/{path:tile/.*}").route(web::get().to(tile)))
-        .service(web::resource("/v1/seen/{origin}").route(web::get().to(seen)));
+        .service(web::resource("/checkpoint").route(web::get().to(checkpoint)).route(web::head().to(checkpoint)))
+        .service(web::resource("/{path:tile/.*}").route(web::get().to(tile)).route(web::head().to(tile)))
+        .service(web::resource("/v1/seen/{origin}").route(web::get().to(seen)).route(web::head().to(seen)));
 }
 
 /// The last published signed note.

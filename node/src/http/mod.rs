@@ -7,9 +7,15 @@ mod control;
 mod doctor;
 mod identity;
 mod inspect;
+mod local;
 mod log;
+mod openapi;
 mod records;
+mod search;
+mod tokens;
 pub(crate) mod verify;
+
+pub use openapi::{Door, document};
 
 use crate::Node;
 use crate::problem::{Code, Outcome, Problem};
@@ -42,6 +48,9 @@ impl ResponseError for Problem {
         let mut response = HttpResponse::build(self.status_code());
         response.insert_header((header::CONTENT_TYPE, PROBLEM_JSON));
         response.insert_header((header::CACHE_CONTROL, "no-store"));
+        if self.code == Code::TokenRefused {
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"hefu\""));
+        }
         if self.code == Code::Busy {
             response.insert_header((header::RETRY_AFTER, "1"));
         }
@@ -87,6 +96,37 @@ pub fn public(node: &Arc<Node>, listener: TcpListener) -> Outcome<actix_web::dev
     Ok(server.run())
 }
 
+/// The door of local systems, on an open listener: token by token, apart from the public one, so that no peer's request is
+/// ever read for a token and no token opens a peer's resource.
+///
+/// # Errors
+/// Certificates do not read; the listener is refused.
+pub fn local(node: &Arc<Node>, listener: TcpListener) -> Outcome<actix_web::dev::Server> {
+    let data = web::Data::from(node.clone());
+    let refused = |error: std::io::Error| Problem::new(Code::Configuration, format!("local: {error}"));
+    let loopback = listener.local_addr().map_err(refused)?.ip().is_loopback();
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(data.clone())
+            .app_data(web::PayloadConfig::new(local::MAX_BODY_LEN))
+            .wrap(from_fn(only_problems))
+            .configure(local::routes)
+            .default_service(web::route().to(not_found))
+    })
+    .workers(WORKERS)
+    .max_connections(MAX_CONNECTIONS)
+    .client_request_timeout(std::time::Duration::from_secs(CLIENT_TIMEOUT_S))
+    .keep_alive(std::time::Duration::from_secs(CLIENT_TIMEOUT_S))
+    .shutdown_timeout(SHUTDOWN_S)
+    .disable_signals();
+    let server = if loopback || node.config.tls.behind_gateway {
+        server.listen(listener).map_err(refused)?
+    } else {
+        server.listen_rustls_0_23(listener, tls(node)?).map_err(refused)?
+    };
+    Ok(server.run())
+}
+
 /// The control socket.
 ///
 /// # Errors
@@ -110,6 +150,8 @@ pub fn control(node: &Arc<Node>) -> Outcome<actix_web::dev::Server> {
             .configure(doctor::routes)
             .configure(records::routes)
             .configure(inspect::routes)
+            .configure(search::routes)
+            .configure(tokens::routes)
             .default_service(web::route().to(not_found))
     })
     .workers(1)
@@ -178,8 +220,13 @@ async fn only_problems(
         status if status.is_client_error() => Problem::new(Code::BadRequest, status),
         status => Problem::new(Code::Internal, status),
     };
-    let (request, _) = response.into_parts();
-    Ok(actix_web::dev::ServiceResponse::new(request, problem.error_response()))
+    let (request, response) = response.into_parts();
+    let mut answer = problem.error_response();
+    // RFC 9110 §15.5.6: a 405 names the methods that are allowed.
+    if let Some(allow) = response.headers().get(header::ALLOW) {
+        answer.headers_mut().insert(header::ALLOW, allow.clone());
+    }
+    Ok(actix_web::dev::ServiceResponse::new(request, answer))
 }
 
 /// A JSON answer that nobody may keep.
@@ -189,6 +236,33 @@ fn json(value: &impl serde::Serialize) -> Outcome<HttpResponse> {
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .content_type("application/json")
         .body(body))
+}
+
+/// The parameters of a query; what does not read is a problem that names the parameter and quotes nothing.
+struct Parameters<T>(T);
+
+impl<T> std::ops::Deref for Parameters<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: serde::de::DeserializeOwned> actix_web::FromRequest for Parameters<T> {
+    type Error = Problem;
+    type Future = std::future::Ready<Outcome<Self>>;
+
+    fn from_request(request: &actix_web::HttpRequest, _: &mut actix_web::dev::Payload) -> Self::Future {
+        let read = web::Query::<T>::from_query(request.query_string());
+        let wrong = |_| Problem::new(Code::BadRequest, "query: a parameter is unknown, given twice or not in its form");
+        std::future::ready(read.map(|query| Self(query.into_inner())).map_err(wrong))
+    }
+}
+
+/// The same within a scope: what is out of it looks like unknown.
+fn agreement_within(node: &Node, id: &str, scope: &crate::token::Scope) -> Outcome<Arc<crate::registry::Known>> {
+    let known = agreement(node, id)?;
+    if scope.covers(known.document.id) { Ok(known) } else { Err(Problem::new(Code::UnknownAgreement, "")) }
 }
 
 /// The sub-resource of a path that ends in an agreement's UUID.

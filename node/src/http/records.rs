@@ -5,12 +5,14 @@ use crate::Node;
 use crate::problem::{Code, Outcome, Problem};
 use crate::publish::{CHUNK, MAX_LINE_LEN, Options, Staging};
 use crate::store::DraftRow;
+use crate::token::Scope;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
+use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// Receipt batches on their way to a slow client.
@@ -18,7 +20,11 @@ const RECEIPTS_AHEAD: usize = 4;
 
 /// Routes.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.service(web::resource("/v1/records").route(web::post().to(publish)));
+    config.service(
+        web::resource("/v1/records")
+            .route(web::post().to(publish))
+            .route(web::get().to(super::search::operators_search)),
+    );
 }
 
 #[derive(Deserialize)]
@@ -36,12 +42,23 @@ async fn publish(node: web::Data<Node>, request: HttpRequest, mut payload: web::
     if query.despite_findings.as_ref().is_some_and(|reason| reason.trim().is_empty()) {
         return Err(Problem::new(Code::BadRequest, "despite-findings: a reason is required"));
     }
-    let node = node.into_inner();
-    if !node.sequencer.has_room() {
-        return Err(Problem::new(Code::Busy, ""));
-    }
-    let options = Options { despite_findings: query.despite_findings, dry_run: query.dry_run };
-    let mut staging = Staging::begin(&node, options)?;
+    let scope = Scope::Everything;
+    let options = Options { despite_findings: query.despite_findings, dry_run: query.dry_run, scope };
+    publish_lines(&node.into_inner(), &mut payload, options).await
+}
+
+/// A submission begins only while the sequencer's queue has room: beyond it a publisher is told to come again.
+fn begin(node: &Arc<Node>, options: Options) -> Outcome<Staging> {
+    if node.sequencer.has_room() { Staging::begin(node, options) } else { Err(Problem::new(Code::Busy, "")) }
+}
+
+/// Publishes NDJSON drafts as they stream in.
+pub(super) async fn publish_lines(
+    node: &Arc<Node>,
+    payload: &mut web::Payload,
+    options: Options,
+) -> Outcome<HttpResponse> {
+    let mut staging = begin(node, options)?;
     let mut lines = Lines::default();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| Problem::new(Code::Input, format!("the input broke off: {error}")))?;
@@ -58,6 +75,27 @@ async fn publish(node: web::Data<Node>, request: HttpRequest, mut payload: web::
         return super::json(&json!({"drafts": drafts, "published": 0}));
     }
     Ok(stream(submission))
+}
+
+/// Publishes one draft, which is the whole body; its receipt.
+pub(super) async fn publish_one(node: &Arc<Node>, payload: web::Payload, options: Options) -> Outcome<HttpResponse> {
+    let mut staging = begin(node, options)?;
+    let body = payload.to_bytes_limited(MAX_LINE_LEN).await;
+    let body =
+        body.map_err(|_| Problem::new(Code::TooLarge, format!("the draft is longer than {MAX_LINE_LEN} bytes")))?;
+    let body = body.map_err(|error| Problem::new(Code::Input, format!("the input broke off: {error}")))?;
+    staging.push(vec![body.to_vec()]).await?;
+    let submission = staging.finish().await?;
+    if submission.dry_run {
+        return super::json(&json!({"drafts": submission.drafts, "published": 0}));
+    }
+    let (sender, mut receiver) = mpsc::channel(RECEIPTS_AHEAD);
+    // In a task of its own, so that a client that goes away does not stop it half-way.
+    let appending = tokio::spawn(submission.append(sender));
+    let rows = receiver.recv().await.unwrap_or_default();
+    appending.await.map_err(|error| Problem::new(Code::Internal, error))??;
+    let row = rows.first().ok_or_else(|| Problem::new(Code::Internal, "no receipt"))?;
+    super::json(&receipt(row))
 }
 
 /// Receipts as they come; a failure in the middle is the last line.
@@ -86,12 +124,15 @@ fn stream(submission: crate::publish::Submission) -> HttpResponse {
 fn receipts(rows: &[DraftRow]) -> Bytes {
     let mut out = String::new();
     for row in rows {
-        let leaf = hefu_schemas::id::Digest(row.leaf_hash.0).to_string();
-        let receipt = json!({"draftId": row.draft_id, "id": row.id.to_string(), "index": row.index, "leafHash": leaf, "size": row.size});
-        out.push_str(&receipt.to_string());
+        out.push_str(&receipt(row).to_string());
         out.push('\n');
     }
     out.into()
+}
+
+fn receipt(row: &DraftRow) -> Value {
+    let leaf = hefu_schemas::id::Digest(row.leaf_hash.0).to_string();
+    json!({"draftId": row.draft_id, "id": row.id.to_string(), "index": row.index, "leafHash": leaf, "size": row.size})
 }
 
 /// Splits a stream into chunks of lines; blank lines are skipped.

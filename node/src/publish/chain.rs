@@ -5,7 +5,7 @@ use super::seal::{Staged, violation};
 use crate::Node;
 use crate::codec::decompress;
 use crate::problem::{Code, Outcome, Problem};
-use crate::store::{OWN, PayloadRow};
+use crate::store::{AgreementNo, OWN, PayloadRow};
 use hefu_federation::reconcile::view::{Body, Recognition, View};
 use hefu_schemas::enrollment_connection::{self, ConnectionKind, Role, Step};
 use hefu_schemas::id::{Digest, RecordId};
@@ -46,8 +46,8 @@ enum Link {
 #[derive(Default)]
 pub(super) struct Chains {
     links: HashMap<RecordId, Link>,
-    /// Published records that lines of this submission correct.
-    published: HashSet<RecordId>,
+    /// Published records that lines of this submission name, with their agreements.
+    published: HashMap<RecordId, AgreementNo>,
     /// Records that were corrected or withdrawn before, or by an earlier line.
     corrected: HashSet<RecordId>,
 }
@@ -66,11 +66,11 @@ impl Chains {
         let indexes = node.store.indexes_of(OWN, &wanted).await?;
         for (id, index) in wanted.into_iter().zip(indexes) {
             let Some(index) = index else { continue };
-            self.published.insert(id);
             if corrects.contains(&id) && !node.store.corrections_of(OWN, index).await?.is_empty() {
                 self.corrected.insert(id);
             }
             let row = node.store.row(OWN, index).await?;
+            self.published.extend(row.as_ref().map(|row| (id, row.agreement)));
             let view = row.as_ref().and_then(view_of);
             let view = view.ok_or_else(|| Problem::new(Code::Damaged, format!("payload of own entry {index}")))?;
             self.links.insert(id, link(&view));
@@ -91,7 +91,8 @@ impl Chains {
         if self.links.contains_key(&staged.sealed.id) {
             invalid.push(violation("/id", "record/id-new", "该记录号已被使用", "this record id is used already"));
         }
-        if staged.sealed.corrects.is_some_and(|id| !self.published.contains(&id)) {
+        // One that stands under another agreement is none of this one's business, and is not told from an unknown one.
+        if staged.sealed.corrects.is_some_and(|id| self.published.get(&id) != Some(&staged.sealed.agreement)) {
             invalid.push(violation(
                 "/supersedes",
                 "supersedes/unknown",

@@ -12,6 +12,7 @@ use hefu_federation::entry::Audience;
 use hefu_federation::proof;
 use hefu_federation::reconcile::key::keys_of;
 use hefu_federation::reconcile::view::{Body, View};
+use hefu_schemas::id::Origin;
 use hefu_schemas::record::{Completion, Draft, DraftError, Record};
 use hefu_schemas::text::Text;
 use hefu_schemas::violation::Violation;
@@ -43,8 +44,9 @@ pub(super) fn seal(node: &Node, agreements: &Snapshot, created_s: i64, line: &[u
     let view = View::read(record.document()).ok_or_else(|| {
         refuse(vec![violation("", "record/members", "缺少规则所需成员", "members that the rules read are missing")])
     })?;
-    let known = agreement(node, agreements, &view).map_err(|violation| refuse(vec![violation]))?;
-    let contradictions = against_terms(&known, &record, &view).map_err(|violation| refuse(vec![violation]))?;
+    let known = agreement(node, agreements, &view, created_s).map_err(|violation| refuse(vec![violation]))?;
+    let contradictions =
+        against_terms(&known, &record, &view, &node.origin).map_err(|violation| refuse(vec![violation]))?;
     let signed = proof::sign(record, &node.keys.record);
     let salt = random();
     let commitment = commit(&salt, signed.bytes());
@@ -87,7 +89,7 @@ fn no_linkage() -> Violation {
 }
 
 /// The agreement must be known and open for this node: what is published under it is served at once.
-fn agreement(node: &Node, agreements: &Snapshot, view: &View) -> Result<Arc<Known>, Violation> {
+fn agreement(node: &Node, agreements: &Snapshot, view: &View, now_s: i64) -> Result<Arc<Known>, Violation> {
     let (id, version) = view.agreement;
     let pointer = "/termsOfUse/0";
     if id.is_built_in() {
@@ -107,7 +109,8 @@ fn agreement(node: &Node, agreements: &Snapshot, view: &View) -> Result<Arc<Know
             "this node knows no such agreement or version",
         ));
     };
-    if known.standing().opened_at(&node.origin).is_none() {
+    let standing = known.standing();
+    if standing.opened_at(&node.origin).is_none() {
         return Err(violation(
             pointer,
             "agreement/not-open",
@@ -115,16 +118,35 @@ fn agreement(node: &Node, agreements: &Snapshot, view: &View) -> Result<Arc<Know
             "the cited agreement is not open for this node yet",
         ));
     }
+    if !standing.is_open_at(&node.origin, u64::MAX) || standing.is_closed_by_others(&node.origin, now_s) {
+        return Err(violation(
+            pointer,
+            "agreement/suspended",
+            "所引协议已中止或终止",
+            "the cited agreement is suspended or ended",
+        ));
+    }
     Ok(known.clone())
 }
 
+/// The agreement says which offices may state what (rule A4).
+fn competent(known: &Known, view: &View, origin: &Origin) -> Result<(), Violation> {
+    let Some((kind, stage)) = view.competence() else { return Ok(()) };
+    let may = known.document.party(origin).is_some_and(|party| party.may_state(kind, stage, &view.stated_by));
+    may.then_some(()).ok_or_else(|| {
+        let zh = "协议未授权该机关出具此类记录";
+        violation("/statedBy", "agreement/may-state", zh, "this office may not state such records under the agreement")
+    })
+}
+
 /// Over-sharing and a wrong epoch are never published; a date outside the agreement only by decision.
-fn against_terms(known: &Known, record: &Record, view: &View) -> Result<Vec<Violation>, Violation> {
+fn against_terms(known: &Known, record: &Record, view: &View, origin: &Origin) -> Result<Vec<Violation>, Violation> {
     let document = &known.document;
     document.in_scope(record.kind(), record.document()).map_err(|row| {
         let zh = format!("超出协议约定的共享范围（{row}）");
         violation("/credentialSubject", "agreement/scope", &zh, &format!("outside the agreement's scope ({row})"))
     })?;
+    competent(known, view, origin)?;
     let schema = record
         .document()
         .root()

@@ -1,5 +1,6 @@
 //! Records of a peer, page by page: the next page is fetched while this one is judged and stored.
 
+use super::keys::signer;
 use super::{Round, entries_between};
 use crate::Node;
 use crate::client::Client;
@@ -218,21 +219,29 @@ fn judge_rows(
         lines.par_iter().with_min_len(JOB_LEN / 4).map(one).collect()
     });
     let entries: HashMap<u64, &Wanted> = wanted.iter().map(|wanted| (wanted.index, wanted)).collect();
-    let row = |judged: &Judged| entries.get(&judged.index).map(|wanted| stored(known, wanted, judged));
+    let row = |judged: &Judged| entries.get(&judged.index).map(|wanted| stored(ring, known, wanted, judged));
     Ok(judged.rows().par_iter().with_min_len(JOB_LEN / 4).filter_map(row).collect())
 }
 
 /// A judged row as it is stored, with the keys of its record.
-fn stored(known: &Known, wanted: &Wanted, judged: &Judged) -> (PayloadRow, Vec<Key>) {
+fn stored(ring: &KeyRing, known: &Known, wanted: &Wanted, judged: &Judged) -> (PayloadRow, Vec<Key>) {
     let of = match &wanted.entry.body {
         hefu_federation::entry::Body::Amend { of, .. } | hefu_federation::entry::Body::Withdraw { of, .. } => Some(*of),
         _ => None,
     };
     let keys = match (&judged.payload, judged.state) {
-        (Some((_, record)), PayloadState::Held) => scan(record.as_slice(), MAX_RECORD_LEN)
-            .ok()
-            .and_then(|document| View::read(&document))
-            .map(|view| keys_of(&view)),
+        (Some((_, record)), PayloadState::Held) => scan(record.as_slice(), MAX_RECORD_LEN).ok().and_then(|document| {
+            let mut keys = keys_of(&View::read(&document)?);
+            // A record that comes after the revocation of its key is in dispute at once.
+            if !ring.revocations().is_empty()
+                && signer(&document).is_some_and(|key| ring.is_disputed(&key, judged.index, u64::MAX))
+            {
+                keys.push(Key::entry(ring.origin(), judged.index));
+            }
+            Some(keys)
+        }),
+        // What is not good is reconciled too: as an entry.
+        (_, PayloadState::Invalid | PayloadState::Quarantined) => Some(vec![Key::entry(ring.origin(), judged.index)]),
         _ => None,
     };
     let payload = judged.payload.as_ref().map(|(salt, record)| {

@@ -4,10 +4,16 @@
 //! Durability: a method that returns `Ok` has committed; a crash at any point leaves either all or nothing of one
 //! call. Every write is one transaction. Methods are idempotent where that is said.
 
+mod agreements;
 mod number;
 pub mod records;
 mod sql;
 pub mod sqlite;
+mod token;
+
+pub use token::{TokenRow, TokenStore};
+
+pub use agreements::{AgreementStore, DocumentRow};
 
 use async_trait::async_trait;
 use hefu_federation::append::{Head, Plan};
@@ -16,7 +22,7 @@ use hefu_federation::pull::PayloadState;
 use hefu_federation::reconcile::finding::Finding;
 use hefu_federation::reconcile::key::Key;
 use hefu_federation::tree::Hash;
-use hefu_schemas::id::{AgreementId, Did, Digest, Origin, RecordId};
+use hefu_schemas::id::{Did, Digest, Origin, RecordId};
 use hefu_schemas::record::Kind;
 use jiff::civil::Date;
 use thiserror::Error;
@@ -30,6 +36,8 @@ pub const OWN: OriginNo = OriginNo(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AgreementNo(pub i64);
 impl AgreementNo {
+    /// No agreement: of observations.
+    pub const NONE: Self = Self(0);
     /// Number of the built-in agreement `public`, on every node.
     pub const PUBLIC: Self = Self(1);
     /// Number of the built-in agreement `holder`, on every node.
@@ -167,6 +175,43 @@ pub struct DraftRow {
     pub size: u64,
 }
 
+/// What to look for among the rows of all logs.
+#[derive(Debug, Clone, Copy)]
+pub struct Search<'a> {
+    /// Only rows of these agreements.
+    pub agreements: &'a [AgreementNo],
+    /// Only of this log.
+    pub origin: Option<OriginNo>,
+    /// Only of this kind.
+    pub kind: Option<Kind>,
+    /// Only in this state.
+    pub state: Option<PayloadState>,
+    /// Only what is filed under this key: records about it, and what corrects or withdraws them.
+    pub key: Option<&'a Key>,
+    /// Only from this index on, in each log.
+    pub since: u64,
+    /// Where to begin: the first log and index of this page.
+    pub from: Place,
+}
+
+/// A log and an index in it: the order in which a search returns rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place(pub OriginNo, pub u64);
+
+impl Place {
+    /// Before everything.
+    pub const START: Self = Self(OWN, 0);
+}
+
+/// A page of a search.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Ascending by place, payloads included.
+    pub rows: Vec<(OriginNo, PayloadRow)>,
+    /// Where the search goes on; `None` when it is at its end. A page may be short, even empty, before that.
+    pub next: Option<Place>,
+}
+
 /// The log: own and replicas.
 #[async_trait]
 pub trait LogStore: Send + Sync {
@@ -203,6 +248,11 @@ pub trait LogStore: Send + Sync {
     async fn tile(&self, origin: OriginNo, level: u8, index: u64) -> StoreResult<Option<Vec<u8>>>;
     /// A stored bundle with its width.
     async fn bundle(&self, origin: OriginNo, index: u64) -> StoreResult<Option<(u16, Vec<u8>)>>;
+    /// Notes entries of a log that say something of its keys or are not understood: (index, leaf data). Noting them again
+    /// replaces them.
+    async fn note_signed(&self, origin: OriginNo, entries: &[(u64, Vec<u8>)]) -> StoreResult<()>;
+    /// Those of them that the log holds, by index.
+    async fn signed(&self, origin: OriginNo) -> StoreResult<Vec<(u64, Vec<u8>)>>;
     /// Acts on agreements in all logs, by origin and index.
     async fn acts(&self) -> StoreResult<Vec<ActRow>>;
 }
@@ -231,9 +281,10 @@ pub trait PayloadStore: Send + Sync {
         limit: usize,
     ) -> StoreResult<Vec<u64>>;
     /// Stores what was judged of a page, in one transaction: rows replace those of their indexes unless these are held; new record ids are noted
-    /// (a row whose id stands at another index of this origin is stored as invalid, reason `id-new`, without keys); dirty keys are queued.
+    /// (a row whose id stands at another index of this origin is stored as invalid, reason `id-new`, without keys); dirty keys are queued,
+    /// and with them the `record` keys of cited records that the rows are, correct or withdraw.
     /// Returns the indexes turned down that way, ascending. Only held, pending, restricted and quarantined rows take their id; only keys
-    /// of held rows are queued. Idempotent.
+    /// of held rows are queued, and the `entry` keys of invalid and quarantined ones. Idempotent.
     async fn absorb(&self, origin: OriginNo, rows: &[(PayloadRow, Vec<Key>)]) -> StoreResult<Vec<u64>>;
     /// Rows of one agreement in [from, until) in index order, at most `limit`, payloads included.
     async fn rows(
@@ -246,6 +297,9 @@ pub trait PayloadStore: Send + Sync {
     ) -> StoreResult<Vec<PayloadRow>>;
     /// One row.
     async fn row(&self, origin: OriginNo, index: u64) -> StoreResult<Option<PayloadRow>>;
+    /// A page of at most `limit` rows of all logs that a search asks for. It reads a bounded part of each log, so that a rare
+    /// row in a long log is found over several pages.
+    async fn search(&self, search: Search<'_>, limit: usize) -> StoreResult<Found>;
     /// Index of a record id in a log.
     async fn index_of(&self, origin: OriginNo, id: RecordId) -> StoreResult<Option<u64>>;
     /// Index of many record ids in a log, in the order asked.
@@ -258,47 +312,7 @@ pub trait PayloadStore: Send + Sync {
     async fn states_digest(&self, origin: OriginNo, agreement: AgreementNo, size: u64) -> StoreResult<Digest>;
 }
 
-/// An agreement document that we hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "as in the table's comment")]
-pub struct DocumentRow {
-    pub no: AgreementNo,
-    pub id: AgreementId,
-    pub version: u32,
-    pub digest: Digest,
-    pub bytes: Vec<u8>,
-    pub received_ms: i64,
-}
-
-/// Agreements, proofs, linkages.
-#[async_trait]
-pub trait AgreementStore: Send + Sync {
-    /// Stores a document (idempotent); the number of its id.
-    async fn add_document(
-        &self,
-        id: AgreementId,
-        version: u32,
-        digest: &Digest,
-        bytes: &[u8],
-        now_ms: i64,
-    ) -> StoreResult<AgreementNo>;
-    /// All documents by number and version.
-    async fn documents(&self) -> StoreResult<Vec<DocumentRow>>;
-    /// Stores a verified detached proof of a party (idempotent).
-    async fn add_proof(&self, digest: &Digest, party: &Origin, proof: &[u8]) -> StoreResult<()>;
-    /// Proofs of a document by party.
-    async fn proofs(&self, digest: &Digest) -> StoreResult<Vec<(Origin, Vec<u8>)>>;
-    /// Stores a linkage (secret ‖ label key) of an epoch (idempotent).
-    async fn add_linkage(&self, agreement: AgreementNo, epoch: u32, secret: &[u8; 64]) -> StoreResult<()>;
-    /// The linkages of an agreement by epoch.
-    async fn linkages(&self, agreement: AgreementNo) -> StoreResult<Vec<(u32, zeroize::Zeroizing<[u8; 64]>)>>;
-    /// Stores a linkage sealed for a party (JSON), to be served to it (idempotent: the first stays).
-    async fn add_sealed(&self, agreement: AgreementNo, epoch: u32, to: &Did, sealed: &[u8]) -> StoreResult<()>;
-    /// The sealed linkage for a party.
-    async fn sealed(&self, agreement: AgreementNo, epoch: u32, to: &Did) -> StoreResult<Option<Vec<u8>>>;
-}
-
-/// A key that an entry was filed under and that is to be evaluated.
+/// A key that is to be evaluated, mostly because an entry was filed under it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "as in the table's comment")]
 pub struct DirtyRow {
@@ -306,7 +320,8 @@ pub struct DirtyRow {
     pub agreement: AgreementNo,
     pub key: Key,
     pub origin: OriginNo,
-    pub index: u64,
+    /// `None` when nothing is to be filed: what the key cites has changed.
+    pub index: Option<u64>,
 }
 
 /// One key's evaluation to be stored.
@@ -347,13 +362,26 @@ pub trait ReconcileStore: Send + Sync {
     async fn dirty(&self, agreement: AgreementNo, limit: usize) -> StoreResult<Vec<DirtyRow>>;
     /// Number of queued rows.
     async fn dirty_count(&self) -> StoreResult<u64>;
-    /// Held rows filed under these keys (stored facts and `dirty` ones given), payloads included: (position in `keys`, origin, row).
+    /// Held rows filed under these keys (stored facts and `dirty` ones given), payloads included, and under `entry` keys the invalid
+    /// and quarantined ones too: (position in `keys`, origin, row).
     async fn facts(
         &self,
         agreement: AgreementNo,
         keys: &[Key],
         dirty: &[DirtyRow],
     ) -> StoreResult<Vec<(usize, OriginNo, PayloadRow)>>;
+    /// Held rows that `record` keys among these have in sight besides those who cite: the record that the key names, its
+    /// corrections, its withdrawal, and what the same city files under its corrections. Only rows of this agreement:
+    /// (position in `keys`, origin, row).
+    async fn cited(&self, agreement: AgreementNo, keys: &[Key]) -> StoreResult<Vec<(usize, OriginNo, PayloadRow)>>;
+    /// The `record` keys that these rows of an origin concern without being filed under them: those of the rows themselves and of
+    /// what they correct or withdraw, as far as they are cited.
+    async fn concerned(
+        &self,
+        agreement: AgreementNo,
+        origin: OriginNo,
+        rows: &[(PayloadRow, Vec<Key>)],
+    ) -> StoreResult<Vec<Key>>;
     /// In one transaction: files the dirty rows as facts (in key order), replaces the findings and due dates of the evaluated keys,
     /// marks their buckets stale, notes the evaluation date, and takes the rows off the queue. [`StoreError::Differs`] when one of the rows
     /// is no longer queued: another reconciler was at work. One reconciler at a time calls this and `store_buckets`.
@@ -377,7 +405,14 @@ pub trait ReconcileStore: Send + Sync {
     async fn store_buckets(&self, agreement: AgreementNo, rows: &[BucketRow]) -> StoreResult<()>;
     /// All computed buckets.
     async fn buckets(&self, agreement: AgreementNo) -> StoreResult<Vec<BucketRow>>;
-    /// Open findings, gravest first, with their keys; `rule` filters.
+    /// Queues keys to be evaluated, with the entry of an origin to be filed under each.
+    async fn queue(&self, agreement: AgreementNo, origin: OriginNo, keys: &[(u64, Key)]) -> StoreResult<()>;
+    /// Notes what this node alone has seen of an origin (rule G2); noting it again changes nothing.
+    async fn observe(&self, origin: OriginNo, finding: &Finding, now_ms: i64) -> StoreResult<()>;
+    /// Takes away what was noted of an origin: it is settled.
+    async fn settle(&self, origin: OriginNo) -> StoreResult<()>;
+    /// Open findings, gravest first, with their keys; `rule` filters. What was observed of an origin comes first and, being of no
+    /// agreement ([`AgreementNo::NONE`]), only where no agreement is asked for.
     async fn findings(
         &self,
         agreement: Option<AgreementNo>,
@@ -385,6 +420,8 @@ pub trait ReconcileStore: Send + Sync {
         limit: usize,
         offset: usize,
     ) -> StoreResult<Vec<(AgreementNo, Key, Finding)>>;
+    /// The open findings with an id, by agreement and key: one under each key that it concerns.
+    async fn findings_with_id(&self, id: &Digest) -> StoreResult<Vec<(AgreementNo, Key, Finding)>>;
     /// Number of open findings by agreement, rule, severity.
     async fn finding_counts(&self) -> StoreResult<Vec<(AgreementNo, String, String, u64)>>;
     /// Stores a verified signed statement (replaces the one for the same agreement, date and party).
@@ -424,5 +461,11 @@ pub trait GuardStore: Send + Sync {
 }
 
 /// Everything that a node needs of its database.
-pub trait Store: LogStore + PayloadStore + AgreementStore + ReconcileStore + GuardStore + records::RecordStore {}
-impl<T: LogStore + PayloadStore + AgreementStore + ReconcileStore + GuardStore + records::RecordStore> Store for T {}
+pub trait Store:
+    LogStore + PayloadStore + AgreementStore + ReconcileStore + GuardStore + TokenStore + records::RecordStore
+{
+}
+impl<T> Store for T where
+    T: LogStore + PayloadStore + AgreementStore + ReconcileStore + GuardStore + TokenStore + records::RecordStore
+{
+}

@@ -18,6 +18,12 @@ pub(super) const SET_REACHED: &str =
     "UPDATE origin SET reached_ms = $2 WHERE no = $1 AND (reached_ms IS NULL OR reached_ms < $2)";
 /// The head of an empty log.
 pub(super) const ADD_HEAD: &str = "INSERT INTO head (origin, size, t) VALUES ($1, 0, 0)";
+/// The DID of an origin.
+pub(super) const DID: &str = "SELECT did FROM origin WHERE no = $1";
+/// Origins by DID.
+pub(super) const DIDS: &str = "SELECT did, no FROM origin";
+/// Whether anything of an issuer is cited.
+pub(super) const ANY_CITED: &str = "SELECT EXISTS (SELECT 1 FROM cited WHERE agreement = $1 AND issuer = $2)";
 /// Where a log ends.
 pub(super) const HEAD: &str = "SELECT size, t, note FROM head WHERE origin = $1";
 /// Moves a head, if it is where the plan began.
@@ -29,6 +35,12 @@ pub(super) const SET_NOTE: &str =
 pub(super) const TILE: &str = "SELECT hashes FROM tile WHERE origin = $1 AND level = $2 AND idx = $3";
 /// A bundle.
 pub(super) const BUNDLE: &str = "SELECT width, body FROM entry_bundle WHERE origin = $1 AND idx = $2";
+/// Notes an entry that says something of keys.
+pub(super) const NOTE_SIGNED: &str = "INSERT INTO signed_entry (origin, idx, data) VALUES ($1, $2, $3) \
+     ON CONFLICT (origin, idx) DO UPDATE SET data = excluded.data";
+/// Those of a log, as far as it is held.
+pub(super) const SIGNED: &str = "SELECT s.idx, s.data FROM signed_entry s JOIN head h ON h.origin = s.origin \
+     WHERE s.origin = $1 AND s.idx < h.size ORDER BY s.idx";
 /// All acts.
 pub(super) const ACTS: &str = "SELECT origin, idx, digest, act, on_date, t FROM agreement_act ORDER BY origin, idx";
 
@@ -111,9 +123,20 @@ pub(super) const BUCKETS: &str = "SELECT bucket, digest, matched, critical, erro
 pub(super) const FINDINGS: &str = "SELECT agreement, key, json FROM finding \
      WHERE ($1 IS NULL OR agreement = $1) AND ($2 IS NULL OR rule = $2) \
      ORDER BY severity DESC, rule, agreement, bucket, key, id LIMIT $3 OFFSET $4";
+/// Findings with an id.
+pub(super) const FINDINGS_WITH_ID: &str =
+    "SELECT agreement, key, json FROM finding WHERE id = $1 ORDER BY agreement, bucket, key";
 /// Number of findings.
 pub(super) const FINDING_COUNTS: &str = "SELECT agreement, rule, severity, COUNT(*) FROM finding \
      GROUP BY agreement, rule, severity ORDER BY agreement, severity DESC, rule";
+/// Notes an observation; the first stays.
+pub(super) const OBSERVE: &str = "INSERT INTO observation (id, origin, rule, severity, opened_ms, json) \
+     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING";
+/// Takes the observations of an origin away.
+pub(super) const SETTLE: &str = "DELETE FROM observation WHERE origin = $1";
+/// Observations, gravest first: a few at most.
+pub(super) const OBSERVATIONS: &str =
+    "SELECT json FROM observation WHERE $1 IS NULL OR rule = $1 ORDER BY severity DESC, rule, id";
 /// Stores a tally statement.
 pub(super) const ADD_TALLY: &str = "INSERT INTO tally (agreement, as_of, party, statement, received_ms) \
      VALUES ($1, $2, $3, $4, $5) ON CONFLICT (agreement, as_of, party) \
@@ -142,6 +165,19 @@ pub(super) const SEEN_NOTE: &str = "SELECT note FROM seen_note WHERE origin_hash
 pub(super) const ADD_SEEN_NOTE: &str = "INSERT INTO seen_note (origin_hash, size, note) VALUES ($1, $2, $3) \
      ON CONFLICT (origin_hash) DO UPDATE SET size = excluded.size, note = excluded.note \
      WHERE excluded.size > seen_note.size";
+/// Stores a token.
+pub(super) const ADD_TOKEN: &str = "INSERT INTO token (hash, name, actions, agreements, created_ms, expires_ms) \
+     VALUES ($1, $2, $3, $4, $5, $6) RETURNING no";
+/// A token by its hash.
+pub(super) const TOKEN: &str = "SELECT no, name, actions, agreements, created_ms, expires_ms, revoked_ms, used_ms, hash \
+     FROM token WHERE hash = $1";
+/// All tokens.
+pub(super) const TOKENS: &str = "SELECT no, name, actions, agreements, created_ms, expires_ms, revoked_ms, used_ms \
+     FROM token ORDER BY no";
+/// Revokes a token; the first time stays.
+pub(super) const REVOKE_TOKEN: &str = "UPDATE token SET revoked_ms = COALESCE(revoked_ms, $2) WHERE no = $1";
+/// Notes the last use of a token.
+pub(super) const USE_TOKEN: &str = "UPDATE token SET used_ms = $2 WHERE no = $1";
 /// Writes to the audit.
 pub(super) const AUDIT: &str = "INSERT INTO audit (at_ms, action, reason, detail) VALUES ($1, $2, $3, $4)";
 /// The audit, newest first.

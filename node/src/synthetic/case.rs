@@ -5,7 +5,7 @@ use hefu_schemas::text::Text;
 /// The two files that each city publishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Part {
-    /// Published as it is; holds the planted cases of which one city alone knows nothing (S1, S4, C1, C2).
+    /// Published as it is; holds the planted cases that publishing accepts: one city alone sees nothing wrong, or nothing that it may not state.
     Main,
     /// Holds the planted cases that publishing refuses by default (S3, A1): published despite findings.
     Planted,

@@ -150,13 +150,16 @@ impl Population {
             .filter_map(move |(of, group)| (of == city).then_some(group))
     }
 
-    /// Residents until their records are used up: the last history may be cut short, as if the roll had been read early.
+    /// Residents until their records are used up. A history for which there is no room left begins and goes no further,
+    /// as if the roll had been read early: cut anywhere else it might lack a return that was due.
     fn residents(&self, city: usize) -> impl Iterator<Item = Group> + '_ {
         let records = self.resident_records.get(city).copied().unwrap_or(0);
         (0_u64..).scan(records, move |left, number| {
             let limit = usize::try_from(*left).unwrap_or(usize::MAX);
             let mut group = (limit > 0).then(|| self.resident(city, number))?;
-            group.statements.truncate(limit);
+            if group.statements.len() > limit {
+                group.statements.truncate(1);
+            }
             *left = left.saturating_sub(u64::try_from(group.statements.len()).unwrap_or(u64::MAX));
             Some(group)
         })

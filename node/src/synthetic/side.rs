@@ -51,6 +51,11 @@ impl Side {
         id
     }
 
+    /// What comes next follows this record, whatever has followed it already.
+    pub(super) fn back_to(&mut self, status: RecordId) {
+        self.last_status = Some(status);
+    }
+
     /// States a step that follows the last one of this half.
     pub(super) fn step(&mut self, mint: &mut Mint, matter: Matter, role: Role, step: Step, on: Date) -> RecordId {
         let id = mint.id();

@@ -1,11 +1,11 @@
 //! The agreement that the cities of the demonstration sign.
-use super::calendar::{calendar, validity};
+use super::calendar::{calendar, plus, validity};
 use super::city::City;
 use super::draft::place;
 use hefu_schemas::enrollment_connection::{ConnectionKind, Role, Step};
 use hefu_schemas::id::Digest;
 use hefu_schemas::student_status::{Stage, Status};
-use jiff::civil::Date;
+use jiff::civil::{Date, date};
 use serde_json::{Map, Value, json};
 
 /// Working days for each step of a transfer.
@@ -14,6 +14,9 @@ pub(super) const LIMIT_DAYS: u32 = 10;
 pub(super) const C1_GRACE_DAYS: i32 = 5;
 /// Calendar days in which a student who left must be enrolled again.
 const S4_GRACE_DAYS: i32 = 30;
+
+/// Months between the terms of secondary vocational schools: the first one, and the one behind the last.
+const VOCATIONAL_MONTHS: [(i8, i8); 2] = [(2, 3), (7, 9)];
 
 /// Stages of which the population has students.
 const SCHOOL_STAGES: [Stage; 4] = [Stage::Primary, Stage::Junior, Stage::Senior, Stage::SecondaryVocational];
@@ -98,6 +101,7 @@ fn terms(cities: &[City], as_of: Date) -> Value {
         "exclusiveStages": stage_codes(&[Stage::Primary, Stage::Junior, Stage::Senior]),
         "overlapDays": 15,
         "blockedFrom": [Status::Suspended.code(), Status::DroppedOut.code()],
+        "windows": windows(as_of),
         "compulsoryStages": stage_codes(&[Stage::Primary, Stage::Junior]),
         "graceDays": {"S4": S4_GRACE_DAYS, "C1": C1_GRACE_DAYS, "G1": 7, "G6": 7},
         "staleHours": 24,
@@ -108,6 +112,23 @@ fn terms(cities: &[City], as_of: Date) -> Value {
         "retention": {"student-status": 3650, "enrollment-connection": 1825},
         "timeZone": "Asia/Shanghai",
     })
+}
+
+/// Schools are open to transfers all the time, secondary vocational schools between two terms only.
+fn windows(as_of: Date) -> Value {
+    let (first, last) = validity(as_of);
+    let window = |stages: &[Stage], from: Date, to: Date| json!({"stages": stage_codes(stages), "from": from.to_string(), "to": to.to_string()});
+    let always = window(&[Stage::Primary, Stage::Junior, Stage::Senior], first, plus(last, 1));
+    let vocational = (first.year()..=last.year()).flat_map(|year| {
+        VOCATIONAL_MONTHS
+            .map(|(from, to)| window(&[Stage::SecondaryVocational], date(year, from, 1), date(year, to, 1)))
+    });
+    std::iter::once(always).chain(vocational).collect()
+}
+
+/// Whether a student of a secondary vocational school may be released on a day.
+pub(super) fn is_vocational_window(day: Date) -> bool {
+    VOCATIONAL_MONTHS.iter().any(|(from, to)| (*from..*to).contains(&day.month()))
 }
 
 /// The members that flow: for the roll what records §6 lists (the connection of a transfer to a party is the schema's

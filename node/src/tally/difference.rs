@@ -87,7 +87,7 @@ async fn results(
     bounds: &Bounds,
     bucket: u16,
 ) -> Outcome<Vec<(Key, Digest)>> {
-    let keys: Vec<Key> = node.store.bucket_keys(known.no, bucket).await?.into_iter().map(|row| row.key).collect();
+    let keys = super::keys_of_bucket(node, known, bucket).await?.into_iter().map(|row| row.key).collect::<Vec<_>>();
     let found = evaluations(node, known, question.as_of, &keys, &[], Some(bounds)).await?;
     let present = keys.into_iter().zip(found).filter(|(_, (_, facts))| *facts > 0);
     Ok(present

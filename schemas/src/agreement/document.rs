@@ -44,6 +44,19 @@ pub(super) struct MayState {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
+pub(super) struct CreditRow {
+    pub(super) row: String,
+    pub(super) from: String,
+    pub(super) to: String,
+    pub(super) num: u32,
+    pub(super) den: u32,
+    pub(super) rounding: String,
+    pub(super) cap_per_year: Option<u64>,
+    pub(super) valid_years: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Terms {
     pub(super) scope: Vec<ScopeRow>,
     pub(super) population: BTreeMap<String, Population>,
@@ -57,6 +70,8 @@ pub(super) struct Terms {
     pub(super) blocked_from: Vec<String>,
     #[serde(default)]
     pub(super) windows: Vec<Window>,
+    #[serde(default)]
+    pub(super) credit_table: Vec<CreditRow>,
     pub(super) compulsory_stages: Vec<String>,
     pub(super) grace_days: BTreeMap<String, u32>,
     pub(super) stale_hours: u32,

@@ -3,6 +3,7 @@
 use super::document::{self, Document};
 use super::{Agreement, Calendar, MayState, Party};
 use super::{Deadline, ExistingCases, Fields, Population, ScopeRow, Share, Terms, Window};
+use crate::credit::{CreditRow, Factor, Rounding};
 use crate::enrollment_connection::{ConnectionKind, Role, Step};
 use crate::id::{AgreementId, Did, Digest, InvalidId, Origin};
 use crate::record::{Kind, violation};
@@ -79,6 +80,7 @@ fn read_terms(terms: document::Terms) -> Read<Terms> {
     });
     let scope = terms.scope.into_iter().enumerate().filter_map(|(at, row)| read_scope_row(at, row).transpose());
     let schemas = terms.schemas.into_iter().map(|(url, text)| Ok((url, id("/terms/schemas", Digest::parse(&text))?)));
+    let credit_table = terms.credit_table.into_iter().enumerate().map(read_credit_row);
     Ok(Terms {
         scope: scope.collect::<Read<_>>()?,
         population: by_kind(terms.population, |row| match row.covers.as_str() {
@@ -97,6 +99,7 @@ fn read_terms(terms: document::Terms) -> Read<Terms> {
         overlap_days: terms.overlap_days,
         blocked_from: terms.blocked_from.into_iter().collect(),
         windows: terms.windows.into_iter().enumerate().map(read_window).collect::<Read<_>>()?,
+        credit_table: credit_table.collect::<Read<_>>()?,
         compulsory_stages: terms.compulsory_stages.into_iter().collect(),
         grace_days: terms.grace_days,
         stale_hours: terms.stale_hours,
@@ -164,6 +167,19 @@ fn read_window((at, window): (usize, document::Window)) -> Read<Window> {
         from: date(&pointer("from"), &window.from)?,
         to: date(&pointer("to"), &window.to)?,
         stages: window.stages.into_iter().collect(),
+    })
+}
+
+fn read_credit_row((at, row): (usize, document::CreditRow)) -> Read<CreditRow> {
+    let rounding = Rounding::from_code(&row.rounding);
+    Ok(CreditRow {
+        rounding: rounding.ok_or_else(|| malformed(&format!("/terms/creditTable/{at}/rounding")))?,
+        row: row.row,
+        from: row.from,
+        to: row.to,
+        factor: Factor { num: row.num, den: row.den },
+        cap_per_year: row.cap_per_year,
+        valid_years: row.valid_years,
     })
 }
 

@@ -1,5 +1,6 @@
 //! The terms of an agreement, as rules and checks read them.
 use super::Calendar;
+use crate::credit::CreditRow;
 use crate::enrollment_connection::{ConnectionKind, Role, Step};
 use crate::id::{Did, Digest};
 use crate::record::Kind;
@@ -49,6 +50,8 @@ pub struct Terms {
     pub blocked_from: BTreeSet<String>,
     /// Periods in which a transfer may be released; empty: at any time.
     pub windows: Vec<Window>,
+    /// Rows by which credits are converted.
+    pub credit_table: Vec<CreditRow>,
     /// Stages of compulsory education.
     pub compulsory_stages: BTreeSet<String>,
     /// Calendar days of grace by rule id (S4, C1, G1, G6).
@@ -143,6 +146,10 @@ impl Share {
 }
 
 impl Terms {
+    /// The row of the credit table with a key.
+    pub fn credit_row(&self, row: &str) -> Option<&CreditRow> {
+        self.credit_table.iter().find(|own| own.row == row)
+    }
     /// Whether a transfer of a stage may be released on a day.
     pub fn may_release_on(&self, stage: &str, day: Date) -> bool {
         let covers = |window: &Window| {

@@ -115,14 +115,17 @@ def expect(city, request, context, status, code=None):
     return answer, body
 
 
-def their_node_accepts_ours(kunming, chengdu, context, agreement, out):
+def their_node_accepts_ours(kunming, chengdu, context, agreements, out):
     """Signed by the library with Chengdu's key, sent to Kunming."""
     size = int(expect(kunming, Request("GET", kunming.url + "/checkpoint"), context, 200)[1].split(b"\n")[1])
-    page = f"{kunming.url}/v1/agreements/{agreement}/records?from=0&until={size}"
-    get = signed(chengdu, Request("GET", page))
-    answer, body = expect(kunming, get, context, 200)
-    lines = zstandard.ZstdDecompressor().decompressobj().decompress(body).splitlines()
-    records = [line["record"] for line in map(json.loads, lines) if "record" in line]
+    records = []
+    for agreement in agreements:
+        resource = agreement.removeprefix("urn:uuid:")
+        page = f"{kunming.url}/v1/agreements/{resource}/records?from=0&until={size}"
+        get = signed(chengdu, Request("GET", page))
+        body = expect(kunming, get, context, 200)[1]
+        lines = zstandard.ZstdDecompressor().decompressobj().decompress(body).splitlines()
+        records += [line["record"] for line in map(json.loads, lines) if "record" in line]
     assert len(records) >= 300, f"only {len(records)} records"
     Path(out).write_text("".join(json.dumps(record) + "\n" for record in records), "utf-8")
     expect(kunming, signed(chengdu, Request("GET", page), include_alg=False), context, 200)
@@ -146,7 +149,7 @@ def their_node_accepts_ours(kunming, chengdu, context, agreement, out):
     ]
     for request in refused:
         expect(kunming, request, context, 401, "unauthenticated")
-    return 3, 2 + len(refused), len(records)
+    return len(agreements) + 2, 2 + len(refused), len(records)
 
 
 def listen(demo, city, note):
@@ -223,10 +226,11 @@ def main(demo, hefu, pid, out):
     listed = subprocess.run(
         [hefu, "--json", "--dir", kunming.dir, "agreement", "list"], capture_output=True, check=True, text=True
     )
-    agreement = json.loads(listed.stdout)[0]["id"]
-    resource = agreement.removeprefix("urn:uuid:")
-    accepted, refused, records = their_node_accepts_ours(kunming, chengdu, context, resource, out)
-    verified = we_accept_theirs(demo, hefu, kunming, chongqing, int(pid), context, agreement)
+    agreements = json.loads(listed.stdout)
+    ids = [agreement["id"] for agreement in agreements]
+    accepted, refused, records = their_node_accepts_ours(kunming, chengdu, context, ids, out)
+    of_all = next(a["id"] for a in agreements if chongqing.host in json.dumps(a))
+    verified = we_accept_theirs(demo, hefu, kunming, chongqing, int(pid), context, of_all)
     print(
         f"http-message-signatures: {accepted} requests accepted by a node and {refused} refused, {records} records fetched; "
         f"{verified} requests of a node verified, and refused when changed"

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 import hpke_base
 import merkle
+from identifier import normalise, normalise_name
 from multikey import X25519, base58_decode, base58_encode, decode_multikey, encode_multikey
 from strict_json import canonical, gate, read_canonical
 
@@ -94,16 +95,31 @@ def check_identifiers(vectors):
     secret, label_key = unb64(linkage["secret"], 32), unb64(linkage["labelKey"], 32)
     equal(digest(b"hefu/linkage/v1\0" + secret + label_key), linkage["commitmentHex"], "linkage commitment")
     for case in vectors["subjects"]:
-        scheme, id_ = case["normalisedScheme"].encode(), case["normalisedId"].encode()
-        reference = b64(mac(secret, b"hefu/subject/v1\0", scheme, b"\x1f", id_))
+        normal = normalise(case["scheme"], case["id"])
+        equal(normal, (case["normalisedScheme"], case["normalisedId"]), "normal form")
+        reference = b64(mac(secret, b"hefu/subject/v1\0", "\x1f".join(normal).encode()))
         equal(f"urn:hefu:subject:{linkage['epoch']}:{reference}", case["reference"], "subject reference")
     for case in vectors["identityChecks"]:
+        equal(normalise_name(case["name"]), case["normalisedName"], "name")
         parts = [case["normalisedName"], case["sex"], case["birthDate"]]
         made = b64(mac(secret, b"hefu/identity/v1\0", "\x1f".join(parts).encode()))
         equal(made, case["identityCheck"], "identity check")
     for case in vectors["commitments"]:
         check_commitment(unb64(case["salt"], 32), case["record"], label_key, case["commitment"], case["label"])
-    return len(vectors["subjects"]) + len(vectors["identityChecks"]) + len(vectors["commitments"]) + 1
+    forms = vectors["normalisation"]
+    for case in forms["accept"]:
+        equal(normalise(case["scheme"], case["id"]), (case["normalisedScheme"], case["normalisedId"]), case["why"])
+    for case in forms["mustReject"]:
+        refused(case["why"], normalise, case["scheme"], case["id"])
+    for case in forms["same"]:
+        equal(len({normalise(one["scheme"], one["id"]) for one in case}), 1, "one person")
+    for case in forms["different"]:
+        equal(len({normalise(one["scheme"], one["id"]) for one in case}), len(case), "as many persons as identifiers")
+    for case in forms["names"]:
+        equal(normalise_name(case["name"]), case["normalisedName"], "name")
+    lists = [vectors[name] for name in ("subjects", "identityChecks", "commitments")]
+    lists += [forms[name] for name in ("accept", "mustReject", "same", "different", "names")]
+    return 1 + sum(map(len, lists))
 
 
 def check_commitment(salt, record, label_key, commitment, label):
@@ -276,6 +292,18 @@ def tile_path(kind, index, width):
     return f"tile/{kind}/{number}" + (f".p/{width}" if width < 256 else "")
 
 
+PATH = re.compile(r"tile/(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]*))?")
+
+
+def read_path(path):
+    """P-5.4: a path has one spelling."""
+    match = PATH.fullmatch(path)
+    require(match, "form")
+    index, width = int(re.sub("[x/]", "", match[2])), int(match[3] or 256)
+    require(tile_path(match[1], index, width) == path and (match[3] is None or width < 256), "its one spelling")
+    return match[1], index, width
+
+
 def frontier(from_, to, limit=1 << 16):
     """P-6.2."""
     first, bundles, paths = from_ // 256, to // 256, []
@@ -347,8 +375,11 @@ def check_log(vectors):
         else:
             equal((len(paths), paths[0], paths[-1]), (case["number"], case["first"], case["last"]), "frontier")
     for case in vectors["paths"]:
-        equal(tile_path("entries" if "entries" in case else case["level"], case["index"], case["width"]), case["path"], "path")
-    lists = ["sizes", "leafHashes", "tiles", "inclusion", "consistency", "frontier", "paths"]
+        kind = "entries" if "entries" in case else str(case["level"])
+        equal(read_path(case["path"]), (kind, case["index"], case["width"]), "path")
+    for path in vectors["noPaths"]:
+        refused(path, read_path, path)
+    lists = ["sizes", "leafHashes", "tiles", "inclusion", "consistency", "frontier", "paths", "noPaths"]
     return sum(len(vectors[name]) for name in lists) + sum(map(len, vectors["mustReject"].values()))
 
 

@@ -1,11 +1,12 @@
-//! Rules over the agreement that a record cites: A1.
-use super::{Draft, Report};
+//! Rules over the agreement that a record cites: A1, A3 (population), A4.
+use super::{Draft, Report, primary};
 use crate::entry::Act;
 use crate::reconcile::case::Case;
 use crate::reconcile::finding::{Owner, Rule, Severity};
-use crate::reconcile::key::KeyType;
 use crate::reconcile::view::Body;
 use crate::reconcile::{Context, Fact, say};
+use hefu_schemas::agreement::Population;
+use hefu_schemas::record::Kind;
 use hefu_schemas::text::Text;
 use jiff::civil::Date;
 
@@ -20,13 +21,69 @@ pub(super) fn not_covered(case: &Case<'_>, report: &mut Report<'_>) {
     }
 }
 
-fn primary(case: &Case<'_>, fact: &Fact) -> bool {
-    match (&fact.view.body, case.key.key_type()) {
-        (Body::StudentStatus { subject, .. }, KeyType::Subject) => subject == case.key.value(),
-        (Body::EnrollmentConnection { .. }, KeyType::Connection) => true,
-        (Body::QualificationRecognition(body), KeyType::Subject) => body.subject.as_deref() == Some(case.key.value()),
-        _ => false,
+/// A3 for the population: a record of a person's status flows, though the agreement covers only people of whom there is a
+/// connection, and none is in sight. Who is named by two references may have it under the other one.
+pub(super) fn not_a_case(case: &Case<'_>, report: &mut Report<'_>) {
+    let is_half = |fact: &Fact| matches!(fact.view.body, Body::EnrollmentConnection { .. });
+    let population = report.context.standing.agreement.terms.population.get(Kind::StudentStatus.code());
+    if population != Some(&Population::Case) || case.records().any(|record| is_half(record.fact)) {
+        return;
     }
+    for record in case.records().filter(|record| record.withdrawn_from.is_none()) {
+        let fact = record.fact;
+        let is_status = matches!(fact.view.body, Body::StudentStatus { .. });
+        if !is_status || !primary(case, fact) || fact.view.is_moved() || !is_of_this_version(report.context, fact) {
+            continue;
+        }
+        let (party, day) = (say::party(report.context, &fact.origin), fact.view.valid_from);
+        report.push(Draft {
+            rule: Rule::A3,
+            severity: Severity::Critical,
+            about: "population",
+            rests_on: &[fact],
+            members: Vec::new(),
+            owner: Owner { party: fact.origin.clone(), office: Some(fact.view.stated_by.clone()) },
+            due_on: None,
+            text: Text::new(
+                format!("{}共享了一条自{day}起生效的学籍记录，而协议只覆盖办理衔接事项的学生，其名下没有衔接事项。", party.zh),
+                format!("{} shares a student status from {day} of somebody of whom there is no connection, which alone the agreement covers.", party.en),
+            ),
+        });
+    }
+}
+
+/// A4: the office that states a record is not among those that may.
+pub(super) fn incompetent(case: &Case<'_>, report: &mut Report<'_>) {
+    for record in case.records().filter(|record| record.withdrawn_from.is_none()) {
+        let fact = record.fact;
+        let Some(party) = report.context.standing.agreement.party(&fact.origin) else { continue };
+        let Some((kind, stage)) = fact.view.competence() else { continue };
+        let may = party.may_state(kind, stage, &fact.view.stated_by);
+        if may || !primary(case, fact) || !is_of_this_version(report.context, fact) {
+            continue;
+        }
+        let (name, day, office) =
+            (say::party(report.context, &fact.origin), fact.view.valid_from, &fact.view.stated_by);
+        report.push(Draft {
+            rule: Rule::A4,
+            severity: Severity::Error,
+            about: "statedBy",
+            rests_on: &[fact],
+            members: vec!["statedBy".to_owned()],
+            owner: Owner { party: fact.origin.clone(), office: Some(office.clone()) },
+            due_on: None,
+            text: Text::new(
+                format!("{}一条自{day}起生效的记录由机关{office}出具，协议未授权该机关出具此类记录。", name.zh),
+                format!("A record of {} from {day} is stated by office {office}, which may not state such records under the agreement.", name.en),
+            ),
+        });
+    }
+}
+
+/// What cites another version keeps to the terms of that one, which are not at hand here: A1 says so where it may not.
+fn is_of_this_version(context: &Context<'_>, fact: &Fact) -> bool {
+    let agreement = context.standing.agreement;
+    fact.view.agreement == (agreement.id, agreement.version)
 }
 
 /// Why an agreement does not cover a record.
@@ -148,7 +205,7 @@ fn report_not_covered(report: &mut Report<'_>, fact: &Fact, reason: Reason) {
 mod tests {
     use super::*;
     use crate::reconcile::fixture::*;
-    use crate::reconcile::key::Key;
+    use crate::reconcile::key::{Key, KeyType};
     use hefu_schemas::enrollment_connection::{Role, Step};
     use hefu_schemas::id::{AgreementId, RecordId};
     use hefu_schemas::student_status::{Event, Stage, Status};
@@ -265,6 +322,105 @@ mod tests {
         ];
         for (name, change) in cases {
             assert_eq!(with(change), NOTHING, "{name}");
+        }
+    }
+
+    #[test]
+    fn a4_fires() {
+        let office = |w: &mut World, id| w.fact_mut(id).view.stated_by = "530103".to_owned();
+        assert_eq!(with(office), ["A4 error statedBy"]);
+        let party = |w: &mut World| {
+            w.agreement.parties.iter_mut().find(|p| p.origin == origin(KUNMING)).unwrap().may_state.clone()
+        };
+        assert_eq!(
+            with(|w, _| w.agreement.parties.iter_mut().for_each(|p| p.may_state.clear())),
+            ["A4 error statedBy"]
+        );
+        let other_stage = |w: &mut World, _| {
+            let mut rows = party(w);
+            rows.iter_mut().for_each(|row| row.stages = ["primary".to_owned()].into());
+            w.agreement.parties.iter_mut().for_each(|p| p.may_state = rows.clone());
+        };
+        assert_eq!(with(other_stage), ["A4 error statedBy"]);
+        let mut world = World::new();
+        let id = world.add(KUNMING, step(Role::Sending, Step::Notified, day(3, 2)));
+        world.fact_mut(id).view.stated_by = "530103".to_owned();
+        assert_eq!(world.transfer(day(3, 3)), ["A4 error statedBy"]);
+        assert_eq!(world.pupil(day(3, 3)), NOTHING, "said once");
+        let finding = &world.reconcile(&transfer(), day(3, 3)).findings[0];
+        assert_eq!(finding.owner, Owner { party: origin(KUNMING), office: Some("530103".to_owned()) });
+    }
+
+    #[test]
+    fn a4_near_misses() {
+        let cases: &[(&str, Change)] = &[
+            ("any stage", |w, _| {
+                w.agreement.parties.iter_mut().flat_map(|p| &mut p.may_state).for_each(|row| row.stages.clear());
+            }),
+            ("another party's offices do not matter", |w, _| {
+                w.agreement
+                    .parties
+                    .iter_mut()
+                    .filter(|p| p.origin != origin(KUNMING))
+                    .for_each(|p| p.may_state.clear());
+            }),
+            ("withdrawn, by whatever office", |w, id| {
+                w.fact_mut(id).view.stated_by = "530103".to_owned();
+                let gone = w.add(KUNMING, withdraws(id, day(1, 20)));
+                w.fact_mut(gone).view.stated_by = "530199".to_owned();
+            }),
+            ("under an older version", |w, id| {
+                w.agreement.version = 2;
+                w.agreement.valid_from = day(1, 11);
+                w.fact_mut(id).view.stated_by = "530103".to_owned();
+            }),
+        ];
+        for (name, change) in cases {
+            assert_eq!(with(change), NOTHING, "{name}");
+        }
+    }
+
+    /// A world in which status flows for people of whom there is a connection.
+    fn by_case(change: impl FnOnce(&mut World, RecordId)) -> Vec<String> {
+        with(|world, id| {
+            world.agreement.terms.population.insert("student-status", Population::Case);
+            change(world, id);
+        })
+    }
+
+    #[test]
+    fn a3_fires_for_somebody_without_a_connection() {
+        assert_eq!(by_case(|_, _| {}), ["A3 critical population"]);
+        let of_another = |w: &mut World, _| {
+            w.add(CHENGDU, step(Role::Receiving, Step::Requested, day(3, 1)).of_person("urn:hefu:subject:1:other"));
+        };
+        assert_eq!(by_case(of_another), ["A3 critical population"]);
+    }
+
+    #[test]
+    fn a3_near_misses_of_the_population() {
+        let cases: &[(&str, Change)] = &[
+            ("a half of the other city", |w, _| {
+                w.add(CHENGDU, step(Role::Receiving, Step::Requested, day(3, 1)));
+            }),
+            ("a half that is withdrawn", |w, _| {
+                let half = w.add(CHENGDU, step(Role::Receiving, Step::Requested, day(3, 1)));
+                w.add(CHENGDU, withdraws(half, day(3, 2)));
+            }),
+            ("two references", |w, id| {
+                if let Body::StudentStatus { same_as, .. } = &mut w.fact_mut(id).view.body {
+                    same_as.push("urn:hefu:subject:2:pupil".to_owned());
+                }
+            }),
+            ("withdrawn", |w, id| {
+                w.add(KUNMING, withdraws(id, day(1, 20)));
+            }),
+            ("the whole roll", |w, _| {
+                w.agreement.terms.population.insert("student-status", Population::Roll);
+            }),
+        ];
+        for (name, change) in cases {
+            assert_eq!(by_case(change), NOTHING, "{name}");
         }
     }
 

@@ -6,16 +6,16 @@ use hefu_schemas::text::{Lang, Text};
 use serde_json::Value;
 
 /// Code lists of the members that hold codes.
-const LISTS: [(&str, &[&str]); 17] = [
+const LISTS: [(&str, &[&str]); 20] = [
     ("status", &["status"]),
     ("event", &["event"]),
     ("stage", &["stage"]),
     ("numberKind", &["number-kind"]),
     ("residence", &["residence"]),
     ("connectionKind", &["connection-kind"]),
-    ("role", &["role"]),
-    ("step", &["step"]),
-    ("reason", &["status-reason", "connection-reason", "withdrawal-reason"]),
+    ("role", &["role", "recognition-role"]),
+    ("step", &["step", "recognition-step"]),
+    ("reason", &["status-reason", "connection-reason", "withdrawal-reason", "recognition-reason"]),
     ("withdrawalReason", &["withdrawal-reason"]),
     ("waitingFor", &["waiting-for"]),
     ("eligibility", &["eligibility"]),
@@ -24,6 +24,9 @@ const LISTS: [(&str, &[&str]); 17] = [
     ("outcome", &["outcome"]),
     ("purpose", &["recognition-purpose"]),
     ("kind", &["kind"]),
+    ("type", &["source-type", "condition"]),
+    ("result", &["component-result", "appeal-result"]),
+    ("effect", &["revocation-effect"]),
 ];
 
 /// Chinese names of members; in English the name of the schema is shown.
@@ -124,6 +127,9 @@ fn scalar(globals: &Globals, name: &str, value: &Value) -> Option<String> {
             Some(items.iter().map(each).collect::<Vec<_>>().join(", "))
         }
         Value::Object(members) => {
+            if members.keys().all(|key| key == "zh" || key == "en") {
+                return Some(output::from_map(globals, value));
+            }
             let (called, code) = (members.get("name")?, members.get("code")?.as_str()?);
             Some(format!("{} ({code})", output::from_map(globals, called)))
         }

@@ -65,10 +65,11 @@ pub(super) async fn file(
     if dirty.iter().any(|row| row.agreement != agreement) {
         return Err(StoreError::Differs { what: "agreement of a queued key".to_owned() });
     }
-    let mut facts: Vec<(u16, &DirtyRow)> = dirty.iter().map(|row| (row.key.bucket(), row)).collect();
-    facts.sort_unstable_by_key(|(bucket, row)| (*bucket, &row.key, row.origin, row.index));
-    let bind = |args: &mut Args, (bucket, row): &(u16, &DirtyRow)| {
-        args.push(agreement.0).push(i64::from(*bucket)).push(row.key.bytes()).push(row.origin.0).push(int(row.index));
+    let filed = dirty.iter().filter_map(|row| Some((row.key.bucket(), row, row.index?)));
+    let mut facts: Vec<(u16, &DirtyRow, u64)> = filed.collect();
+    facts.sort_unstable_by_key(|(bucket, row, index)| (*bucket, &row.key, row.origin, *index));
+    let bind = |args: &mut Args, (bucket, row, index): &(u16, &DirtyRow, u64)| {
+        args.push(agreement.0).push(i64::from(*bucket)).push(row.key.bytes()).push(row.origin.0).push(int(*index));
     };
     let new = FILE.execute(conn, &facts, bind).await?;
     let note = sqlx::query_scalar(sql::NOTE_EVALUATION).bind(agreement.0).bind(as_of.to_string()).bind(now_ms);

@@ -4,10 +4,10 @@
 //! key. So SQLite packs many rows into one value, and they are taken apart here.
 
 use super::bulk::{Args, Bulk};
-use crate::store::number::{damaged, fixed, int, kind, unsigned};
+use crate::store::number::{damaged, fixed, int, kind, state, unsigned};
 use crate::store::{AgreementNo, OriginNo, Payload, PayloadRow, StoreResult};
 use hefu_federation::pull::PayloadState;
-use hefu_federation::reconcile::key::Key;
+use hefu_federation::reconcile::key::{Key, KeyType};
 use hefu_schemas::id::RecordId;
 use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
@@ -27,12 +27,12 @@ pub(super) const FIND_FACTS_RECENT: Bulk = Bulk {
 /// `||` joins the bytes of blobs as they are, and so does the cast back.
 pub(super) const FIND_ROWS: Bulk = Bulk {
     before: "SELECT CAST(GROUP_CONCAT(p.origin || ' ' || p.idx || ' ' || p.agreement || ' ' || p.t || ' ' \
-             || IFNULL(p.of_idx, -1) || ' ' || IFNULL(p.kind, -1) || ' ' || IFNULL(p.codec, -1) || ' ' \
+             || p.state || ' ' || IFNULL(p.of_idx, -1) || ' ' || IFNULL(p.kind, -1) || ' ' || IFNULL(p.codec, -1) || ' ' \
              || IFNULL(LENGTH(p.record_id), -1) || ' ' || IFNULL(LENGTH(p.salt), -1) || ' ' \
              || IFNULL(LENGTH(p.body), -1) || ' ' || IFNULL(LENGTH(CAST(p.reason AS BLOB)), -1) || ' ' \
              || IFNULL(p.record_id, x'') || IFNULL(p.salt, x'') || IFNULL(p.body, x'') || IFNULL(p.reason, ''), '') AS BLOB) FROM (VALUES ",
     columns: 2,
-    after: ") AS v CROSS JOIN payload p ON p.origin = v.column1 AND p.idx = v.column2 AND p.state = 1",
+    after: ") AS v CROSS JOIN payload p ON p.origin = v.column1 AND p.idx = v.column2 AND p.state IN (1, 7, 8)",
 };
 /// Rows of one packed value: even if each were as long as a record may be, it would have 16 MiB.
 const ROWS_AT_ONCE: usize = 64;
@@ -63,8 +63,28 @@ pub(super) async fn filed(
     Ok(out)
 }
 
+/// Whether a row in this state is a flawed entry, with a key of its own.
+pub(super) fn is_flaw(state: PayloadState) -> bool {
+    matches!(state, PayloadState::Invalid | PayloadState::Quarantined)
+}
+
+/// Whether a row in this state is a fact under a key: what is held is under any, a flawed entry only under its own.
+pub(super) fn is_fact(key: &Key, state: PayloadState) -> bool {
+    state == PayloadState::Held || (is_flaw(state) && key.key_type() == KeyType::Entry)
+}
+
 /// The held ones of these rows.
 pub(super) async fn held(
+    conn: &mut SqliteConnection,
+    wanted: &[(OriginNo, u64)],
+) -> StoreResult<BTreeMap<(OriginNo, u64), PayloadRow>> {
+    let mut rows = judged(conn, wanted).await?;
+    rows.retain(|_, row| row.state == PayloadState::Held);
+    Ok(rows)
+}
+
+/// Those of these rows that are held or flawed.
+pub(super) async fn judged(
     conn: &mut SqliteConnection,
     wanted: &[(OriginNo, u64)],
 ) -> StoreResult<BTreeMap<(OriginNo, u64), PayloadRow>> {
@@ -111,11 +131,16 @@ impl<'a> Packed<'a> {
         let index = unsigned(self.number()?, "payload: idx")?;
         let what = |column: &str| format!("payload {} index {index}: {column}", origin.0);
         let (agreement, t) = (AgreementNo(self.number()?), self.number()?);
+        let state = state(self.number()?, "payload: state")?;
         let (of, kind_number, codec) = (self.number()?, self.number()?, self.number()?);
         let (id, salt, body, reason) = (self.number()?, self.number()?, self.number()?, self.number()?);
         let (id, salt, body, reason) = (self.blob(id)?, self.blob(salt)?, self.blob(body)?, self.blob(reason)?);
-        let (Some(salt), Some(body), Ok(codec)) = (salt, body, u8::try_from(codec)) else {
-            return Err(damaged(what("payload")));
+        let payload = match (salt, body, u8::try_from(codec)) {
+            (Some(salt), Some(body), Ok(codec)) => {
+                Some(Payload { salt: fixed(salt, &what("salt"))?, codec, body: body.to_vec() })
+            }
+            (None, None, Err(_)) if state != PayloadState::Held => None,
+            _ => return Err(damaged(what("payload"))),
         };
         let record_id = |id: &[u8]| {
             let uuid = Uuid::from_bytes(fixed(id, &what("record_id"))?);
@@ -124,13 +149,13 @@ impl<'a> Packed<'a> {
         let row = PayloadRow {
             index,
             agreement,
-            state: PayloadState::Held,
+            state,
             reason: reason.map(|reason| String::from_utf8_lossy(reason).into_owned()),
             t,
             of: u64::try_from(of).ok(),
             id: id.map(record_id).transpose()?,
             kind: (kind_number >= 0).then(|| kind(kind_number, "payload: kind")).transpose()?,
-            payload: Some(Payload { salt: fixed(salt, &what("salt"))?, codec, body: body.to_vec() }),
+            payload,
         };
         Ok((origin, row))
     }
@@ -143,13 +168,17 @@ mod tests {
     #[test]
     fn a_row_cut_short_is_damaged() {
         let salt = [7_u8; 32];
-        let whole = [b"2 9 3 50 -1 1 1 -1 32 4 2 ".as_slice(), &salt, b"\0\xff 1ok"].concat();
+        let whole = [b"2 9 3 50 1 -1 1 1 -1 32 4 2 ".as_slice(), &salt, b"\0\xff 1ok"].concat();
         let (origin, row) = Packed(&whole).row().unwrap();
         assert_eq!((origin, row.index, row.of, row.id), (OriginNo(2), 9, None, None));
         assert_eq!((row.reason.as_deref(), row.payload.unwrap().body.as_slice()), (Some("ok"), b"\0\xff 1".as_slice()));
         for len in 0..whole.len() {
             assert!(Packed(&whole[..len]).row().is_err(), "{len}");
         }
-        assert!(Packed(b"2 9 3 50 -1 9 1 -1 0 0 0 ").row().is_err());
+        // Without a payload a row may be flawed, and not held.
+        let (_, row) = Packed(b"2 9 3 50 7 -1 1 -1 -1 -1 -1 -1 ").row().unwrap();
+        assert_eq!((row.state, row.payload), (PayloadState::Invalid, None));
+        assert!(Packed(b"2 9 3 50 1 -1 1 -1 -1 -1 -1 -1 ").row().is_err());
+        assert!(Packed(b"2 9 3 50 1 -1 9 1 -1 0 0 0 ").row().is_err());
     }
 }

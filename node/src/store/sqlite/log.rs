@@ -128,6 +128,21 @@ impl LogStore for Sqlite {
         bundle(&mut *self.reader().await?, origin, index).await
     }
 
+    async fn note_signed(&self, origin: OriginNo, entries: &[(u64, Vec<u8>)]) -> StoreResult<()> {
+        let mut tx = self.begin().await?;
+        for (index, data) in entries {
+            let query = sqlx::query(sql::NOTE_SIGNED).bind(origin.0).bind(int(*index)).bind(data.as_slice());
+            query.execute(&mut *tx).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn signed(&self, origin: OriginNo) -> StoreResult<Vec<(u64, Vec<u8>)>> {
+        let rows = sqlx::query(sql::SIGNED).bind(origin.0).fetch_all(&self.readers).await?;
+        rows.iter().map(|row| Ok((unsigned(row.try_get(0)?, "signed_entry: idx")?, row.try_get(1)?))).collect()
+    }
+
     async fn acts(&self) -> StoreResult<Vec<ActRow>> {
         let rows = sqlx::query(sql::ACTS).fetch_all(&self.readers).await?;
         rows.iter().map(act_row).collect()

@@ -6,6 +6,7 @@
 
 mod agreement;
 mod bulk;
+mod cited;
 mod evaluate;
 mod facts;
 mod guard;
@@ -16,7 +17,9 @@ mod plans;
 mod reconcile;
 mod records;
 mod row;
+mod search;
 mod states;
+mod token;
 mod write;
 
 use super::{StoreResult, number};
@@ -160,8 +163,10 @@ fn pool(connections: u32) -> SqlitePoolOptions {
 }
 
 /// The migrations, built into the program: version, name, statements.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "store", include_str!("../../../migrations/sqlite/0001_store.sql")),
+    (2, "references", include_str!("../../../migrations/sqlite/0002_references.sql")),
+    (3, "token", include_str!("../../../migrations/sqlite/0003_token.sql")),
     (4, "corrections", include_str!("../../../migrations/sqlite/0004_corrections.sql")),
 ];
 

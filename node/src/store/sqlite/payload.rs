@@ -3,9 +3,9 @@
 use super::Sqlite;
 use super::bulk::{Args, Bulk};
 use super::row::{draft_row, payload_row};
-use super::{states, write};
+use super::{search, states, write};
 use crate::store::number::{int, limit, state, unsigned};
-use crate::store::{AgreementNo, DraftRow, OriginNo, PayloadRow, PayloadStore, StoreResult, sql};
+use crate::store::{AgreementNo, DraftRow, Found, OriginNo, PayloadRow, PayloadStore, Search, StoreResult, sql};
 use async_trait::async_trait;
 use hefu_federation::pull::PayloadState;
 use hefu_federation::reconcile::key::Key;
@@ -130,6 +130,10 @@ impl PayloadStore for Sqlite {
         let query = sqlx::query(sql::ROW).bind(origin.0).bind(int(index));
         let row = query.fetch_optional(&self.readers).await?;
         row.map(|row| payload_row(&row, origin, 0)).transpose()
+    }
+
+    async fn search(&self, search: Search<'_>, limit: usize) -> StoreResult<Found> {
+        search::page(&mut *self.snapshot().await?, &search, limit).await
     }
 
     async fn index_of(&self, origin: OriginNo, id: RecordId) -> StoreResult<Option<u64>> {

@@ -1,7 +1,7 @@
 //! Checks that statements on large tables go through an index.
 
 use super::bulk::Bulk;
-use super::{Sqlite, evaluate, facts, payload, reconcile, records, write};
+use super::{Sqlite, cited, evaluate, facts, payload, reconcile, records, search, write};
 use crate::store::sql;
 use sqlx::{AssertSqlSafe, Row};
 
@@ -25,10 +25,15 @@ fn statements() -> Vec<String> {
         sql::BUCKET_FINDINGS,
         sql::PURGE_NONCES,
         sql::TALLIES,
+        sql::TOKEN,
+        sql::FINDINGS_WITH_ID,
         reconcile::BUCKET_KEYS,
         records::LISTING,
         records::CORRECTIONS_OF,
+        search::INDEXES,
+        search::QUEUED,
         evaluate::CLEAR,
+        sql::ANY_CITED,
     ];
     let many = [
         payload::HELD_AMONG,
@@ -43,6 +48,10 @@ fn statements() -> Vec<String> {
         evaluate::DROP_FINDINGS,
         evaluate::FIND_DUE,
         evaluate::DROP_DUE,
+        cited::FIND_CITED,
+        cited::FIND_BEFORE,
+        cited::FIND_AFTER,
+        cited::FIND_RECORDS,
     ];
     single.iter().map(|sql| (*sql).to_owned()).chain(many.iter().map(bulk)).collect()
 }

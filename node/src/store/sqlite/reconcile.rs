@@ -1,12 +1,14 @@
 //! Facts by key, findings, due dates, buckets, tallies.
 
 use super::bulk::{Args, Bulk};
-use super::{Sqlite, evaluate, facts};
-use crate::store::number::{damaged, fixed, int, limit, severity, unsigned};
+use super::write::NOTHING_FILED;
+use super::{Sqlite, cited, evaluate, facts, write};
+use crate::store::number::{damaged, fixed, int, limit, of_severity, severity, unsigned};
 use crate::store::{
     AgreementNo, BucketKey, BucketRow, DirtyRow, EvaluatedKey, OriginNo, PayloadRow, ReconcileStore, StoreResult, sql,
 };
 use async_trait::async_trait;
+use hefu_federation::pull::PayloadState;
 use hefu_federation::reconcile::finding::Finding;
 use hefu_federation::reconcile::key::Key;
 use hefu_schemas::id::Digest;
@@ -15,12 +17,13 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 use std::collections::{BTreeSet, HashMap};
 
-/// Both tables may have a fact; the index alone tells whether it is held.
+/// Both tables may have a fact; the index alone tells whether it is held, or flawed: what is flawed is filed under its own key
+/// only.
 pub(super) const BUCKET_KEYS: &str = "SELECT f.key, COUNT(DISTINCT f.origin) FROM \
      (SELECT key, origin, idx FROM fact WHERE agreement = $1 AND bucket = $2 \
       UNION ALL SELECT key, origin, idx FROM fact_recent WHERE agreement = $1 AND bucket = $2) AS f \
      CROSS JOIN payload p INDEXED BY payload_by_agreement \
-     ON p.origin = f.origin AND p.agreement = $1 AND p.idx = f.idx AND p.state = 1 GROUP BY f.key ORDER BY f.key";
+     ON p.origin = f.origin AND p.agreement = $1 AND p.idx = f.idx AND p.state IN (1, 7, 8) GROUP BY f.key ORDER BY f.key";
 const STORE_BUCKETS: Bulk = Bulk {
     before: "INSERT INTO bucket (agreement, bucket, stale, digest, matched, critical, error, warning, notice) VALUES ",
     columns: 9,
@@ -51,17 +54,36 @@ impl ReconcileStore for Sqlite {
         let mut filed = facts::filed(&mut tx, agreement, keys).await?;
         let positions: HashMap<&Key, usize> = keys.iter().zip(0..).collect();
         for row in dirty.iter().filter(|row| row.agreement == agreement) {
-            if let Some(position) = positions.get(&row.key) {
-                filed.insert((*position, row.origin, row.index));
+            if let (Some(position), Some(index)) = (positions.get(&row.key), row.index) {
+                filed.insert((*position, row.origin, index));
             }
         }
         // Each row is read once, in the order of the table, also when several keys share it.
         let wanted: BTreeSet<(OriginNo, u64)> = filed.iter().map(|(_, origin, index)| (*origin, *index)).collect();
-        let held = facts::held(&mut tx, &wanted.into_iter().collect::<Vec<_>>()).await?;
+        let judged = facts::judged(&mut tx, &wanted.into_iter().collect::<Vec<_>>()).await?;
         let fact = |(position, origin, index): (usize, OriginNo, u64)| {
-            Some((position, origin, held.get(&(origin, index))?.clone()))
+            let row = judged.get(&(origin, index))?;
+            facts::is_fact(keys.get(position)?, row.state).then(|| (position, origin, row.clone()))
         };
         Ok(filed.into_iter().filter_map(fact).collect())
+    }
+
+    async fn cited(&self, agreement: AgreementNo, keys: &[Key]) -> StoreResult<Vec<(usize, OriginNo, PayloadRow)>> {
+        if !cited::any(keys) {
+            return Ok(Vec::new());
+        }
+        cited::in_sight(&mut *self.snapshot().await?, agreement, keys).await
+    }
+
+    async fn concerned(
+        &self,
+        agreement: AgreementNo,
+        origin: OriginNo,
+        rows: &[(PayloadRow, Vec<Key>)],
+    ) -> StoreResult<Vec<Key>> {
+        let held = rows.iter().filter(|(row, _)| row.state == PayloadState::Held && row.agreement == agreement);
+        let arrived: Vec<(&PayloadRow, &[Key])> = held.map(|(row, keys)| (row, keys.as_slice())).collect();
+        cited::concerned(&mut *self.snapshot().await?, agreement, origin, &arrived).await
     }
 
     async fn commit_evaluations(
@@ -138,8 +160,20 @@ impl ReconcileStore for Sqlite {
         most: usize,
         offset: usize,
     ) -> StoreResult<Vec<(AgreementNo, Key, Finding)>> {
+        let observed = if agreement.is_none() { self.observations(rule).await? } else { Vec::new() };
+        let shown = observed.len();
+        let mut found: Vec<_> = observed.into_iter().skip(offset).take(most).collect();
         let query = sqlx::query(sql::FINDINGS).bind(agreement.map(|no| no.0)).bind(rule);
-        let rows = query.bind(limit(most)).bind(limit(offset)).fetch_all(&self.readers).await?;
+        let query = query.bind(limit(most.saturating_sub(found.len()))).bind(limit(offset.saturating_sub(shown)));
+        for row in &query.fetch_all(&self.readers).await? {
+            let key = stored_key(row.try_get(1)?, "finding: key")?;
+            found.push((AgreementNo(row.try_get(0)?), key, finding(row.try_get(2)?)?));
+        }
+        Ok(found)
+    }
+
+    async fn findings_with_id(&self, id: &Digest) -> StoreResult<Vec<(AgreementNo, Key, Finding)>> {
+        let rows = sqlx::query(sql::FINDINGS_WITH_ID).bind(id.0.as_slice()).fetch_all(&self.readers).await?;
         let item = |row: &SqliteRow| {
             let key = stored_key(row.try_get(1)?, "finding: key")?;
             Ok((AgreementNo(row.try_get(0)?), key, finding(row.try_get(2)?)?))
@@ -154,7 +188,35 @@ impl ReconcileStore for Sqlite {
             let count = unsigned(row.try_get(3)?, "finding: count")?;
             Ok((AgreementNo(row.try_get(0)?), row.try_get(1)?, severity, count))
         };
-        rows.iter().map(count).collect()
+        let mut counts: Vec<_> = rows.iter().map(count).collect::<StoreResult<_>>()?;
+        let observed = self.observations(None).await?;
+        for same in observed.chunk_by(|(_, _, a), (_, _, b)| (a.rule, a.severity) == (b.rule, b.severity)) {
+            if let Some((no, _, first)) = same.first() {
+                let count = u64::try_from(same.len()).unwrap_or(u64::MAX);
+                counts.push((*no, first.rule.code().to_owned(), first.severity.code().to_owned(), count));
+            }
+        }
+        Ok(counts)
+    }
+
+    async fn queue(&self, agreement: AgreementNo, origin: OriginNo, keys: &[(u64, Key)]) -> StoreResult<()> {
+        let mut tx = self.begin().await?;
+        let keys: Vec<(Option<u64>, &Key)> = keys.iter().map(|(index, key)| (Some(*index), key)).collect();
+        write::queue(&mut tx, agreement, origin, &keys).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn observe(&self, origin: OriginNo, finding: &Finding, now_ms: i64) -> StoreResult<()> {
+        let query = sqlx::query(sql::OBSERVE).bind(finding.id.0.to_vec()).bind(origin.0).bind(finding.rule.code());
+        let query = query.bind(of_severity(finding.severity)).bind(now_ms).bind(finding.to_json().to_string());
+        query.execute(&self.writer).await?;
+        Ok(())
+    }
+
+    async fn settle(&self, origin: OriginNo) -> StoreResult<()> {
+        sqlx::query(sql::SETTLE).bind(origin.0).execute(&self.writer).await?;
+        Ok(())
     }
 
     async fn add_tally(
@@ -181,6 +243,19 @@ impl ReconcileStore for Sqlite {
     }
 }
 
+impl Sqlite {
+    /// What was observed, each under the key of the entry that it rests on.
+    async fn observations(&self, rule: Option<&str>) -> StoreResult<Vec<(AgreementNo, Key, Finding)>> {
+        let rows: Vec<String> = sqlx::query_scalar(sql::OBSERVATIONS).bind(rule).fetch_all(&self.readers).await?;
+        let read = |json: &String| {
+            let finding = finding(json)?;
+            let at = finding.evidence.first().ok_or_else(|| damaged("observation: evidence"))?;
+            Ok((AgreementNo::NONE, Key::entry(&at.origin, at.index), finding))
+        };
+        rows.iter().map(read).collect()
+    }
+}
+
 /// A key from the database.
 fn stored_key(bytes: Vec<u8>, what: &str) -> StoreResult<Key> {
     Key::from_bytes(bytes).ok_or_else(|| damaged(what))
@@ -197,7 +272,10 @@ fn bucket_number(number: i64) -> StoreResult<u16> {
 
 fn dirty_row(row: &SqliteRow, agreement: AgreementNo) -> StoreResult<DirtyRow> {
     let key = stored_key(row.try_get(1)?, "dirty: key")?;
-    let index = unsigned(row.try_get(3)?, "dirty: idx")?;
+    let index = match row.try_get(3)? {
+        NOTHING_FILED => None,
+        index => Some(unsigned(index, "dirty: idx")?),
+    };
     Ok(DirtyRow { seq: row.try_get(0)?, agreement, key, origin: OriginNo(row.try_get(2)?), index })
 }
 

@@ -2,7 +2,7 @@
 
 use super::bulk::{Args, Bulk};
 use super::payload::{draft_hash, find_drafts, find_ids};
-use super::states;
+use super::{cited, facts, states};
 use crate::store::number::{count, damaged, int, of_kind};
 use crate::store::{AgreementNo, OWN, OriginNo, OwnRecord, PayloadRow, StoreError, StoreResult, sql};
 use hefu_federation::append::Plan;
@@ -41,6 +41,9 @@ const ADD_DRAFT_KEYS: Bulk = Bulk { before: "INSERT INTO draft_key_recent (hash,
 const MOVE_DRAFT_KEYS: &str =
     "INSERT INTO draft_key (hash, idx) SELECT hash, idx FROM draft_key_recent ORDER BY hash, idx";
 const CLEAR_DRAFT_KEYS: &str = "DELETE FROM draft_key_recent";
+
+/// The index in the queue of a key that is to be looked at again, without an entry to be filed under it.
+pub(super) const NOTHING_FILED: i64 = -1;
 
 /// Rows to be written by index, with their keys.
 pub(super) type Fresh<'a> = BTreeMap<u64, (&'a PayloadRow, &'a [Key])>;
@@ -124,33 +127,39 @@ async fn write_rows(
     if bulk.execute(conn, rows, bind).await? != count(rows) {
         return Err(StoreError::Differs { what: format!("payload {}: agreement of a row", origin.0) });
     }
-    // Only what is held is a fact: keys of anything else wait until it is.
-    let mut keys: BTreeMap<AgreementNo, Vec<(u64, &Key)>> = BTreeMap::new();
-    for new in rows.iter().filter(|new| new.state == PayloadState::Held) {
+    // Only what is held is a fact: keys of anything else wait until it is, but for those of flawed entries.
+    let mut keys: BTreeMap<AgreementNo, Vec<(Option<u64>, &Key)>> = BTreeMap::new();
+    for new in rows.iter().filter(|new| new.state == PayloadState::Held || facts::is_flaw(new.state)) {
         let queue = keys.entry(new.row.agreement).or_default();
-        queue.extend(new.keys.iter().map(|key| (new.row.index, key)));
+        let filed = new.keys.iter().filter(|key| facts::is_fact(key, new.state));
+        queue.extend(filed.map(|key| (Some(new.row.index), key)));
     }
-    for (agreement, keys) in keys {
+    for (agreement, mut keys) in keys {
+        let held = rows.iter().filter(|new| new.state == PayloadState::Held && new.row.agreement == agreement);
+        let arrived: Vec<(&PayloadRow, &[Key])> = held.map(|new| (new.row, new.keys)).collect();
+        cited::note(conn, agreement, &arrived).await?;
+        let concerned = cited::concerned(conn, agreement, origin, &arrived).await?;
+        keys.extend(concerned.iter().map(|key| (None, key)));
         queue(conn, agreement, origin, &keys).await?;
     }
     states::touch(conn, origin, rows.iter().map(|new| (new.row.agreement, new.row.index))).await
 }
 
-/// Queues keys to be evaluated, with the entry that was filed under them.
-async fn queue(
+/// Queues keys to be evaluated, with the entry that was filed under them, if any.
+pub(super) async fn queue(
     conn: &mut SqliteConnection,
     agreement: AgreementNo,
     origin: OriginNo,
-    keys: &[(u64, &Key)],
+    keys: &[(Option<u64>, &Key)],
 ) -> StoreResult<()> {
     let numbers = int(count(keys));
     let query = sqlx::query_scalar(sql::QUEUE).bind(agreement.0).bind(numbers);
     let last: Option<i64> = query.fetch_optional(&mut *conn).await?;
     let last = last.ok_or_else(|| damaged(format!("agreement {}: no such row", agreement.0)))?;
-    let rows: Vec<(i64, u64, &Key)> =
+    let rows: Vec<(i64, Option<u64>, &Key)> =
         (last - numbers + 1..).zip(keys).map(|(seq, (index, key))| (seq, *index, *key)).collect();
-    let bind = |args: &mut Args, (seq, index, key): &(i64, u64, &Key)| {
-        args.push(agreement.0).push(*seq).push(key.bytes()).push(origin.0).push(int(*index));
+    let bind = |args: &mut Args, (seq, index, key): &(i64, Option<u64>, &Key)| {
+        args.push(agreement.0).push(*seq).push(key.bytes()).push(origin.0).push(index.map_or(NOTHING_FILED, int));
     };
     ADD_DIRTY.execute(conn, &rows, bind).await?;
     Ok(())

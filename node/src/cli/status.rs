@@ -1,0 +1,116 @@
+//! `hefu status`.
+
+use super::control::with;
+use super::{Globals, output};
+use crate::problem::Outcome;
+use hefu_schemas::code;
+use serde_json::Value;
+
+const EXAMPLE: &str = "\
+Example:
+  hefu --dir km status
+  hefu --dir km status --json
+
+BEHIND: entries that the peer is known to have and this node has not pulled yet. A peer is stale when it was not reached for
+as long as the agreement allows. \"Unguarded\": when the node started, no peer could say what it has seen of this log.";
+
+/// How the node is.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
+pub(super) struct Status {}
+
+impl Status {
+    pub(super) async fn run(self, globals: &Globals) -> Outcome<u8> {
+        let status = with(globals, async |control| control.get("/v1/status").await).await?;
+        if globals.json {
+            output::json(&status);
+            return Ok(0);
+        }
+        output::data(node(globals, &status));
+        for part in [peers(globals, &status), agreements(globals, &status)].into_iter().flatten() {
+            output::data(format!("\n{part}"));
+        }
+        Ok(0)
+    }
+}
+
+fn text(value: &Value, name: &str) -> String {
+    value.get(name).and_then(Value::as_str).unwrap_or("–").to_owned()
+}
+
+fn number(value: &Value, name: &str) -> u64 {
+    value.get(name).and_then(Value::as_u64).unwrap_or(0)
+}
+
+fn node(globals: &Globals, status: &Value) -> String {
+    let say = |zh: String, en: String| output::text(globals, zh, en);
+    let (size, published, waiting) = (number(status, "size"), number(status, "published"), number(status, "waiting"));
+    let signing = status.get("signing").and_then(Value::as_str);
+    let signing = signing.map_or_else(
+        || output::text(globals, "正常", "yes"),
+        |why| output::text(globals, format!("暂停：{why}"), format!("no: {why}")),
+    );
+    let unguarded = status.get("unguarded") == Some(&Value::Bool(true));
+    let guard = if unguarded {
+        output::text(globals, "未经对端核对（启动时无对端应答）", "unguarded: no peer answered at the start")
+    } else {
+        output::text(globals, "启动时已与对端核对", "compared with the peers at the start")
+    };
+    let counts = status.get("findings").and_then(Value::as_object);
+    let count = |severity: &str| {
+        let name = code::name("severity", severity).map_or(severity.to_owned(), |name| output::of(globals, &name));
+        format!("{name} {}", counts.and_then(|counts| counts.get(severity)?.as_u64()).unwrap_or(0))
+    };
+    let findings = ["critical", "error", "warning", "notice"].map(count).join(" · ");
+    let rows = [
+        (say("节点".into(), "node".into()), format!("{}  {}", text(status, "url"), text(status, "did"))),
+        (say("指纹".into(), "fingerprint".into()), text(status, "fingerprint")),
+        (
+            say("日志".into(), "log".into()),
+            say(format!("{size} 条，已公布 {published} 条"), format!("{size} entries, {published} published")),
+        ),
+        (say("签发".into(), "signing".into()), signing),
+        (say("防回退".into(), "guard".into()), guard),
+        (say("待核对".into(), "waiting".into()), say(format!("{waiting} 项"), format!("{waiting} to be evaluated"))),
+        (say("待处理差异".into(), "open findings".into()), findings),
+    ];
+    output::table(&rows.map(|(name, value)| vec![name, value]))
+}
+
+fn peers(globals: &Globals, status: &Value) -> Option<String> {
+    let peers = status.get("peers")?.as_array().filter(|peers| !peers.is_empty())?;
+    let head = output::text(globals, "对端|日志条数|落后|最近拉取|状态", "PEER|ENTRIES|BEHIND|REACHED|STATE");
+    let mut rows = vec![head.split('|').map(str::to_owned).collect::<Vec<_>>()];
+    for peer in peers {
+        let stale = peer.get("stale") == Some(&Value::Bool(true));
+        let hours = number(peer, "staleHours");
+        let state = match peer.get("stopped").and_then(Value::as_str) {
+            Some(why) => output::text(globals, format!("已停止拉取：{why}"), format!("stopped: {why}")),
+            None if stale => output::text(
+                globals,
+                format!("陈旧：逾 {hours} 小时未联通"),
+                format!("stale: not reached for {hours} hours"),
+            ),
+            None => output::text(globals, "正常", "following"),
+        };
+        rows.push(vec![
+            text(peer, "origin"),
+            number(peer, "size").to_string(),
+            number(peer, "behindBy").to_string(),
+            text(peer, "reachedAt"),
+            state,
+        ]);
+    }
+    Some(output::table(&rows))
+}
+
+fn agreements(globals: &Globals, status: &Value) -> Option<String> {
+    let agreements = status.get("agreements")?.as_array().filter(|agreements| !agreements.is_empty())?;
+    let head = output::text(globals, "协议|状态|有效期至|名称", "AGREEMENT|STATE|VALID TO|TITLE");
+    let mut rows = vec![head.split('|').map(str::to_owned).collect::<Vec<_>>()];
+    for agreement in agreements {
+        let title = agreement.get("title").map(|title| output::from_map(globals, title)).unwrap_or_default();
+        rows.push(vec![text(agreement, "id"), text(agreement, "state"), text(agreement, "validTo"), title]);
+    }
+    Some(output::table(&rows))
+}

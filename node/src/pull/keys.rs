@@ -1,0 +1,71 @@
+//! What a round learns of its peer's keys (protocol §3), and which records it puts in dispute (rule G3).
+
+use super::Round;
+use crate::codec::decompress;
+use crate::problem::Outcome;
+use crate::registry::Known;
+use crate::store::PayloadRow;
+use hefu_federation::entry::Body;
+use hefu_federation::frontier::VerifiedEntries;
+use hefu_federation::pull::PayloadState;
+use hefu_federation::reconcile::key::Key;
+use hefu_federation::trust::Revocation;
+use hefu_schemas::gate::MAX_RECORD_LEN;
+use hefu_schemas::scan::{Scanned, scan};
+
+/// Rows looked through at a time.
+const ROWS_STEP: usize = 1000;
+
+impl Round<'_> {
+    /// Takes note of the entries that say something of keys, before the entries themselves are stored: were we to stop in
+    /// between, the next round comes here again.
+    pub(super) async fn note_keys(&mut self, verified: &VerifiedEntries) -> Outcome<()> {
+        let said = (verified.first()..).zip(verified.entries()).zip(verified.data());
+        let said: Vec<(u64, Vec<u8>)> = said
+            .filter(|((_, entry), _)| matches!(entry.body, Body::Signed(_) | Body::Unknown))
+            .map(|((index, _), data)| (index, data.clone()))
+            .collect();
+        if said.is_empty() {
+            return Ok(());
+        }
+        self.node.store.note_signed(self.peer.no, &said).await?;
+        let known = self.ring.revocations().len();
+        for (index, entry) in (verified.first()..).zip(verified.entries()) {
+            self.ring.observe(index, entry);
+        }
+        for revocation in self.ring.revocations().get(known..).unwrap_or_default().to_vec() {
+            for known in self.shared() {
+                self.dispute(&known, &revocation).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Queues the held records that a revocation puts in dispute, each under the key of its entry.
+    async fn dispute(&self, known: &Known, revocation: &Revocation) -> Outcome<()> {
+        tracing::warn!(origin = %self.peer.origin, from = revocation.from, "a record key is revoked as compromised");
+        let mut from = revocation.from;
+        while from < revocation.at {
+            let rows = self.node.store.rows(self.peer.no, known.no, from, revocation.at, ROWS_STEP).await?;
+            let Some(last) = rows.last() else { break };
+            from = last.index + 1;
+            let disputed = rows.iter().filter(|row| signer_of(row).is_some_and(|key| key == revocation.multikey));
+            let keys: Vec<(u64, Key)> =
+                disputed.map(|row| (row.index, Key::entry(&self.peer.origin, row.index))).collect();
+            self.node.store.queue(known.no, self.peer.no, &keys).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The Multikey text of the key that a held record names.
+pub(crate) fn signer_of(row: &PayloadRow) -> Option<String> {
+    let payload = row.payload.as_ref().filter(|_| row.state == PayloadState::Held)?;
+    signer(&scan(decompress(payload.codec, &payload.body)?, MAX_RECORD_LEN).ok()?)
+}
+
+/// The same of a document.
+pub(super) fn signer(document: &Scanned<'_>) -> Option<String> {
+    let method = document.root().pointer("/proof/verificationMethod")?.as_str()?.into_owned();
+    method.split_once('#').map(|(_, multikey)| multikey.to_owned())
+}

@@ -122,7 +122,7 @@ async fn a_withdrawn_award_shakes_its_recognition_until_that_is_corrected() {
     federation.pull_all().await;
     for (rule, about, evidence) in [
         (Rule::Q1, "withdrawn".to_owned(), [id_of(&recognised), id_of(&withdrawal)]),
-        (Rule::G7, format!("basis/{}", id_of(&award)), [id_of(&recognised), id_of(&award)]),
+        (Rule::G7, format!("basis/{}", id_of(&award).uuid()), [id_of(&recognised), id_of(&award)]),
     ] {
         let found = both(&federation, rule).await;
         assert_eq!(found.len(), 1, "{rule:?}");

@@ -2,8 +2,8 @@
 
 use super::nodes::federation_with;
 use hefu_tests::Serving;
-use hefu_tests::draft::set;
-use hefu_tests::process::Said;
+use hefu_tests::draft::{day, set};
+use hefu_tests::process::{Said, command, run_with};
 use hefu_tests::snapshot::Snapshots;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -20,6 +20,44 @@ fn wider(terms: &mut Value) {
     let required = terms["terms"]["fields"]["student-status"]["required"].as_array().unwrap().clone();
     let allowed: Vec<Value> = required.into_iter().chain(more.map(Value::from)).collect();
     set(terms, "/terms/fields/student-status/allowed", json!(allowed));
+}
+
+/// The pupils of the example ask for a transfer in the other city, so that the agreement covers them.
+async fn cases(ours: &Serving, theirs: &Serving, agreement: &str) {
+    let people = [
+        ("cn-resident-id", "530102201603040013"),
+        ("cn-student-number", "G530102201607120029"),
+        ("cn-resident-id", "53010320120506004X"),
+        ("cn-resident-id", "530103201301100056"),
+    ];
+    let lines: Vec<String> =
+        people.iter().map(|(scheme, id)| json!({"scheme": scheme, "id": id}).to_string()).collect();
+    let asked =
+        run_with(command(&theirs.dir, &["subject", "--agreement", agreement]), lines.join("\n").as_bytes()).await;
+    let on = day(-30);
+    let place = |code: &str| json!({"scheme": "gb-t-2260", "code": code, "name": {"zh": "测试", "en": "Test"}});
+    let school = |code: &str| json!({"scheme": "cn-school-id", "code": code, "name": {"zh": "测试", "en": "Test"}});
+    let mut drafts = String::new();
+    for (number, line) in asked.ended(0).stdout.lines().enumerate() {
+        let subject: Value = serde_json::from_str(line).unwrap();
+        let record = json!({
+            "type": ["VerifiableCredential", "EnrollmentConnection"],
+            "validFrom": format!("{on}T00:00:00+08:00"),
+            "termsOfUse": [{"type": "Agreement", "id": agreement, "version": 1}],
+            "statedBy": place("510104"),
+            "credentialSubject": {
+                "id": subject["subject"],
+                "connection": format!("urn:uuid:01890a5d-ac96-774b-bcce-b302099a805{number}"),
+                "connectionKind": "transfer", "role": "receiving", "step": "requested",
+                "stepOn": on.to_string(), "requestedOn": on.to_string(),
+                "sending": {"city": place("530100"), "office": place("530102"), "institution": school("2153000011")},
+                "receiving": {"city": place("510100"), "office": place("510104"), "institution": school("2151000021")},
+            },
+        });
+        drafts.push_str(&format!("{}\n", json!({"record": record})));
+    }
+    run_with(command(&theirs.dir, &["publish", "-"]), drafts.as_bytes()).await.ended(0);
+    ours.run(&["pull"]).await.ended(0);
 }
 
 struct Roll<'a> {
@@ -94,6 +132,7 @@ fn gb18030(text: &str) -> Vec<u8> {
 async fn a_roll_is_tried_applied_and_applied_again() {
     let base = tempfile::tempdir().unwrap();
     let (mut ours, theirs, id) = federation_with(base.path(), wider).await;
+    cases(&ours, &theirs, &id).await;
     // Without a server nothing but the commands works on the store.
     ours.stop().await;
     let roll = Roll::new(&ours, &id, base.path());
@@ -162,7 +201,8 @@ async fn a_roll_is_tried_applied_and_applied_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_tables_are_refused_by_row_and_column() {
     let base = tempfile::tempdir().unwrap();
-    let (ours, _theirs, id) = federation_with(base.path(), wider).await;
+    let (ours, theirs, id) = federation_with(base.path(), wider).await;
+    cases(&ours, &theirs, &id).await;
     let roll = Roll::new(&ours, &id, base.path());
     let mut taken = Snapshots::default();
     taken.node(&ours, "km", 8441);

@@ -1,5 +1,5 @@
-"""Puts recognitions of qualifications into a running demonstration, which makes none itself: Kunming and Chengdu sign another
-agreement, and Kunming publishes the examples beside the schema under it.
+"""Puts more recognitions of qualifications into a running demonstration: Kunming and Chengdu sign another agreement, and Kunming
+publishes the examples beside the schema under it.
 
 usage: publish_recognitions.py DEMO HEFU SCHEMAS
 """
@@ -28,9 +28,10 @@ def main(demo, hefu, schemas):
     # What follows an earlier record of the same city would need that one; the built-in agreements are not in use.
     records = [r for r in examples if "follows" not in r and r["termsOfUse"][0]["id"][9:17] not in ("00000000", "ffffffff")]
     members = sorted({member for record in records for member in record["credentialSubject"]})
+    offices = sorted({record["statedBy"]["code"] for record in records})
 
     proposal = demo / "recognition.json"
-    proposal.write_text(json.dumps(terms(json.loads((demo / "agreement.json").read_text("utf-8")), members)), "utf-8")
+    proposal.write_text(json.dumps(terms(json.loads((demo / "agreement.json").read_text("utf-8")), members, offices)), "utf-8")
     agreement = run(cities[0], "agreement", "propose", str(proposal))[0]["id"]
     run(cities[1], "pull")
     run(cities[1], "agreement", "sign", agreement)
@@ -55,13 +56,13 @@ def main(demo, hefu, schemas):
     print(f"{len(published)} recognitions published under {agreement}")
 
 
-def terms(proposal, members):
+def terms(proposal, members, offices):
     """The demonstration's proposal, for its first two cities and for recognitions alone."""
     parties = proposal["parties"][:2]
     dids = ["did:web:" + party["origin"].replace(":", "%3A") for party in parties]
     for party in parties:
         may = party["mayState"][0]
-        party["mayState"] = [{**may, "kind": KIND, "stages": STAGES}]
+        party["mayState"] = [{**may, "kind": KIND, "stages": STAGES, "offices": offices}]
     proposal.update(parties=parties, type="bilateral", contacts=proposal["contacts"][:2])
     proposal["title"] = {"zh": "学历互认协议", "en": "Agreement on recognition"}
     direction = {"from": dids, "to": dids}

@@ -2,7 +2,7 @@
 //!
 //! Lists that others keep (areas, fields of education, skill levels) are not enums of the schemas, which state the form of
 //! such a code alone: a list gets a new edition without a new schema, and a node with an older edition must not refuse
-//! what its issuer may say. A code that is not listed has no name here, and [`unlisted`] finds it for a warning (G5).
+//! what its issuer may say. A code that is not listed has no name here, and [`unlisted()`] finds it for a warning (G5).
 mod lists;
 mod unlisted;
 

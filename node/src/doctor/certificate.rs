@@ -8,8 +8,8 @@ const GENERALIZED_TIME: u8 = 0x18;
 
 /// `notAfter` of a DER certificate as UTC seconds; `None` when it does not read.
 ///
-/// Certificate ::= SEQUENCE { tbs SEQUENCE { [0] version?, serial, algorithm, issuer, validity SEQUENCE { notBefore, notAfter
-/// }, … (RFC 5280 §4.1).
+/// `Certificate ::= SEQUENCE { tbs SEQUENCE { [0] version?, serial, algorithm, issuer, validity SEQUENCE {`
+/// `notBefore, notAfter }, …` (RFC 5280 §4.1).
 pub fn expires_at(certificate: &[u8]) -> Option<i64> {
     let (SEQUENCE, body, _) = element(certificate)? else { return None };
     let (SEQUENCE, tbs, _) = element(body)? else { return None };

@@ -2,7 +2,8 @@
 
 use crate::common::{KUNMING, hex, key, key_json, random, seal_key, seed, utf8};
 use hefu_federation::append::{AppendError, Head, plan};
-use hefu_federation::entry::{Act, Audience, Body, Entry, Genesis};
+use hefu_federation::entry::{Act, Audience, Body, Entry, Genesis, KeyAct, Says, Signed};
+use hefu_federation::key::Role;
 use hefu_federation::tree::leaf_hash;
 use hefu_schemas::id::{Did, Digest, Origin};
 use serde_json::{Value, json};
@@ -24,12 +25,35 @@ pub(crate) fn genesis() -> Genesis {
     }
 }
 
+/// Entries with a signature of their own; each recovery key is the one that was announced before.
+fn signed() -> Vec<(&'static str, Body)> {
+    let origin = Origin::parse(KUNMING).unwrap();
+    let sign = |says, role| Body::Signed(Box::new(Signed::new(says, &origin, &key(KUNMING, role))));
+    let says = |act, of: &str, next: &str| Says::Key {
+        act,
+        role: Role::Record,
+        key: key(KUNMING, of).public().multikey(),
+        from: (act == KeyAct::Revoke).then_some(8),
+        recovery: Digest::of(key(KUNMING, next).public().multikey().as_bytes()),
+    };
+    vec![
+        ("key, add", sign(says(KeyAct::Add, "record 2", "recovery 2"), "recovery")),
+        ("key, retire", sign(says(KeyAct::Retire, "record", "recovery 3"), "recovery 2")),
+        ("key, revoke from an index on", sign(says(KeyAct::Revoke, "record", "recovery 4"), "recovery 3")),
+        ("erase", sign(Says::Erase { of: 7 }, "record 2")),
+        (
+            "close, with a successor",
+            sign(Says::Close { successor: Some(Origin::parse("log2.kunming.example").unwrap()) }, "recovery 4"),
+        ),
+    ]
+}
+
 fn bodies() -> Vec<(&'static str, Body)> {
     let (digest, c) = (Digest::of(b"agreement"), random("commitment"));
     let label = random("label").first_chunk().copied().unwrap();
     let act =
         |act: Act| Body::Agreement { digest, act, on: act.may_have_date().then(|| "2026-12-31".parse().unwrap()) };
-    vec![
+    let mut all = vec![
         ("genesis", Body::Genesis(genesis())),
         ("agreement, sign", act(Act::Sign)),
         ("agreement, open", act(Act::Open)),
@@ -42,7 +66,9 @@ fn bodies() -> Vec<(&'static str, Body)> {
         ("record for nobody", Body::Record { c, a: Audience::Holder }),
         ("amend", Body::Amend { c: random("correction"), a: Audience::Agreement(label), of: 7 }),
         ("withdraw", Body::Withdraw { c: random("withdrawal"), a: Audience::Agreement(label), of: 10 }),
-    ]
+    ];
+    all.extend(signed());
+    all
 }
 
 const NO_ENTRY: [(&str, &str); 12] = [
@@ -84,7 +110,7 @@ pub(crate) fn make() -> Value {
         json!({"name": name, "entry": line, "why": why.to_string()})
     });
     json!({
-        "about": "Log entries (P-4.1 to P-4.6), one log from its genesis on. entry: the leaf data as text; leafHash: H(00 ‖ leaf data), hex; that of genesis is the node's fingerprint. mustReject: lines that refuse a log, wherever they stand. outOfPlace: good lines that must not stand at this index. keys: Ed25519 seeds (seal: X25519), H of `hefu test key`, host and role with spaces between: for tests.",
+        "about": "Log entries (P-4.1 to P-4.6, P-4.9 to P-4.12), one log from its genesis on. entry: the leaf data as text; leafHash: H(00 ‖ leaf data), hex; that of genesis is the node's fingerprint. sig of key, erase and close: over `hefu/entry/v1` 00 origin 00 JCS(entry without sig and t), by the key in by. mustReject: lines that refuse a log, wherever they stand. outOfPlace: good lines that must not stand at this index. keys: Ed25519 seeds (seal: X25519), H of `hefu test key`, host and role with spaces between: for tests.",
         "origin": KUNMING,
         "keys": {
             "record": key_json(KUNMING, "record"), "log": key_json(KUNMING, "log"), "witness": key_json(KUNMING, "witness"),

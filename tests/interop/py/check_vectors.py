@@ -196,8 +196,11 @@ ENTRY_MEMBERS = {
     "record": {"a", "c"},
     "amend": {"a", "c", "of"},
     "withdraw": {"a", "c", "of"},
+    "key": {"act", "by", "from", "key", "recovery", "role", "sig"},
+    "erase": {"by", "of", "sig"},
+    "close": {"by", "sig", "successor"},
 }
-OPTIONAL = {"a", "on"}
+OPTIONAL = {"a", "on", "from", "successor"}
 
 
 def read_entry(line):
@@ -219,7 +222,21 @@ def read_entry(line):
         require(entry["act"] in {"sign", "open", "suspend", "resume", "end", "linkage"}, "act")
         require("on" not in entry or entry["act"] in {"suspend", "resume", "end"}, "day of this act")
         date.fromisoformat(entry.get("on", "2026-01-01"))
+    if entry["k"] == "key":
+        require(re.fullmatch("[0-9a-f]{64}", entry["recovery"]), "recovery")
+        require(entry["act"] in {"add", "retire", "revoke"}, "act")
+        require(("from" in entry) == (entry["act"] == "revoke"), "from")
     return entry
+
+
+def verify_entry(entry, origin):
+    """The signature of a key, erase or close entry; False for the other kinds."""
+    if "sig" not in entry:
+        return False
+    signed = {name: value for name, value in entry.items() if name not in ("sig", "t")}
+    message = b"hefu/entry/v1\0" + origin.encode() + b"\0" + canonical(signed)
+    Ed25519PublicKey.from_public_bytes(decode_multikey(entry["by"])).verify(unb64(entry["sig"], 64), message)
+    return True
 
 
 def place(entry, index):
@@ -233,9 +250,15 @@ def check_entries(vectors):
     seal = vectors["keys"]["seal"]
     text["seal"] = encode_multikey(hpke_base.public(bytes.fromhex(seal["secretKey"])), X25519)
     equal(text["seal"], seal["publicKey"], "seal key")
+    announced = digest(text["recovery"].encode())
     for case in vectors["entries"]:
         entry = read_entry(case["entry"])
         place(entry, case["index"])
+        if verify_entry(entry, vectors["origin"]):
+            refused("of another log", verify_entry, entry, "elsewhere.example")
+            if entry["k"] != "erase":
+                equal(digest(entry["by"].encode()), announced, "recovery key")
+                announced = entry.get("recovery")
         equal(merkle.leaf_hash(case["entry"].encode()).hex(), case["leafHash"], case["name"])
     genesis = gate(vectors["entries"][0]["entry"].encode())
     equal(genesis["recovery"], digest(text.pop("recovery").encode()), "recovery key")

@@ -2,6 +2,7 @@
 
 mod disk;
 mod guard;
+mod init;
 mod process;
 mod publish;
 mod pull;

@@ -60,10 +60,9 @@ impl Init {
         let local = host == "localhost";
         let config = self.config(&origin, local)?;
         let parts = Parts { config, recovery_out: &self.recovery_out };
-        let fingerprint = Digest(node::init(&globals.dir, &parts).await?.0);
-        if local && self.tls_certificate.is_none() && !self.behind_gateway {
-            local_certificate(&globals.dir, &host)?;
-        }
+        let own_certificate = local && self.tls_certificate.is_none() && !self.behind_gateway;
+        let make = || if own_certificate { local_certificate(&globals.dir, &host) } else { Ok(()) };
+        let fingerprint = Digest(node::init_with(&globals.dir, &parts, make).await?.0);
         self.report(globals, &origin, &fingerprint);
         Ok(0)
     }

@@ -194,12 +194,24 @@ impl Node {
     /// # Errors
     /// Not initialised, locked, or something does not read.
     pub async fn open(dir: &Path, confirm_guard: bool) -> Outcome<Arc<Self>> {
+        Self::open_with(dir, confirm_guard, |store| store).await
+    }
+
+    /// The same with something around the store: tests put one there that fails when they want it to.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_with(
+        dir: &Path,
+        confirm_guard: bool,
+        around: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
+    ) -> Outcome<Arc<Self>> {
         let folder = Folder::new(dir);
         let config = Config::load(dir)?;
         let lock = folder.lock()?;
         unfinished::end(&folder);
         let keys = Arc::new(Keys::load(&folder)?);
-        let store: Arc<dyn Store> = Arc::new(Sqlite::open(&folder.database()).await?);
+        let store = around(Arc::new(Sqlite::open(&folder.database()).await?));
         let clock = Arc::new(Clock::default());
         let (origin, did) = (config.origin()?, config.did()?);
         let ring = own_ring(store.as_ref(), &origin, &keys).await?;

@@ -1,8 +1,10 @@
 //! Power cuts: the real program is killed at any moment, and the files that it lives by are torn, old or gone.
 
 mod disk;
+mod failpoints;
 mod guard;
 mod init;
 mod process;
 mod publish;
 mod pull;
+mod scene;

@@ -10,3 +10,4 @@ mod process;
 mod publish;
 mod pull;
 mod scene;
+mod serving;

@@ -11,3 +11,4 @@ mod publish;
 mod pull;
 mod scene;
 mod serving;
+mod stolen;

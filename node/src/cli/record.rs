@@ -2,7 +2,7 @@
 
 pub(super) mod render;
 
-use super::control::{Control, encoded, push_query, with};
+use super::control::{Control, encoded, with};
 use super::{Globals, output};
 use crate::problem::{Code, Outcome, Problem};
 use serde_json::{Map, Value, json};
@@ -150,17 +150,17 @@ async fn show(globals: &Globals, which: &Which, draft: bool) -> Outcome<u8> {
 
 impl List {
     async fn run(self, globals: &Globals) -> Outcome<u8> {
-        let mut path = format!("/v1/inspect/records?limit={}&offset={}", self.limit, self.offset);
-        let members = [
-            ("origin", &self.origin),
-            ("agreement", &self.agreement),
-            ("kind", &self.kind),
-            ("state", &self.state),
-            ("since", &self.since),
-            ("subject", &self.subject),
-        ];
-        push_query(&mut path, members.map(|(name, value)| (name, value.as_deref())));
-        let answer = with(globals, async |control| control.get(&path).await).await?;
+        let question = json!({
+            "origin": self.origin,
+            "agreement": self.agreement,
+            "kind": self.kind,
+            "state": self.state,
+            "since": self.since,
+            "subject": self.subject,
+            "limit": self.limit,
+            "offset": self.offset,
+        });
+        let answer = with(globals, async |control| control.post("/v1/inspect/records", &question).await).await?;
         if globals.json {
             output::json(&answer);
             return Ok(0);

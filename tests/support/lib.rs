@@ -11,6 +11,7 @@ pub mod federation;
 pub mod http;
 pub mod local;
 pub mod node;
+pub mod postgres;
 pub mod process;
 pub mod snapshot;
 pub mod wait;

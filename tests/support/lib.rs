@@ -12,6 +12,7 @@ pub mod http;
 pub mod local;
 pub mod memory;
 pub mod node;
+pub mod postgres;
 pub mod process;
 pub mod snapshot;
 pub mod wait;

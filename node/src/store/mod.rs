@@ -72,6 +72,18 @@ pub enum StoreError {
         /// What.
         what: String,
     },
+    /// A new node's database holds a node already, or something else.
+    #[error("the database is not empty")]
+    Occupied,
+    /// The database holds no node.
+    #[error("the database holds no node")]
+    Empty,
+    /// The server would acknowledge what is not on disk.
+    #[error("the server runs with {setting} = off: what it acknowledges may be lost")]
+    NotDurable {
+        /// The server's setting.
+        setting: String,
+    },
     /// The database refused or failed.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),

@@ -20,11 +20,16 @@ pub(super) fn payload_row(row: &Row, origin: OriginNo, at: usize) -> StoreResult
 fn read(row: &Row, index: u64, at: usize) -> StoreResult<PayloadRow> {
     let id: Option<&[u8]> = row.get(at + 6)?;
     let number: Option<i64> = row.get(at + 7)?;
-    let body: Option<Vec<u8>> = row.get(at + 10)?;
-    let payload = body.map(|body| {
-        let codec = u8::try_from(row.get::<i64>(at + 9)?).map_err(|_| damaged("codec"))?;
-        StoreResult::Ok(Payload { salt: fixed(row.get(at + 8)?, "salt")?, codec, body })
-    });
+    let (salt, codec, body): (Option<&[u8]>, Option<i64>, Option<Vec<u8>>) =
+        (row.get(at + 8)?, row.get(at + 9)?, row.get(at + 10)?);
+    let payload = match (salt, codec, body) {
+        (Some(salt), Some(codec), Some(body)) => {
+            let codec = u8::try_from(codec).map_err(|_| damaged("codec"))?;
+            Some(Payload { salt: fixed(salt, "salt")?, codec, body })
+        }
+        (None, None, None) => None,
+        _ => return Err(damaged("payload")),
+    };
     Ok(PayloadRow {
         index,
         agreement: AgreementNo(row.get(at + 1)?),
@@ -34,7 +39,7 @@ fn read(row: &Row, index: u64, at: usize) -> StoreResult<PayloadRow> {
         of: unsigned_option(row.get(at + 5)?, "of_idx")?,
         id: id.map(record_id).transpose()?,
         kind: number.map(|number| kind(number, "kind")).transpose()?,
-        payload: payload.transpose()?,
+        payload,
     })
 }
 

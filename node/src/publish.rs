@@ -136,7 +136,7 @@ impl Staging {
     /// A correction is filed under the keys of what it corrects too, or that key would not hear of it.
     async fn file_under_corrected(&self, corrected: RecordId, sealed: &mut Sealed) -> Outcome<()> {
         if let Some(index) = self.node.store.index_of(OWN, corrected).await? {
-            sealed.keys.extend(crate::pull::keys_at(&self.node, OWN, index).await?);
+            sealed.keys.extend(crate::pull::keys_at(self.node.store.as_ref(), OWN, index).await?);
             sealed.keys.sort();
             sealed.keys.dedup();
         }

@@ -5,6 +5,7 @@ mod citing;
 mod fixture;
 mod guards;
 mod logs;
+mod memory;
 mod payloads;
 mod reconciling;
 mod restarts;

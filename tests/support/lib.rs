@@ -10,6 +10,7 @@ pub mod draft;
 pub mod federation;
 pub mod http;
 pub mod local;
+pub mod memory;
 pub mod node;
 pub mod process;
 pub mod snapshot;

@@ -2,7 +2,7 @@
 
 pub(super) mod csv;
 
-use super::control::{Control, encoded, with};
+use super::control::{Control, push_query, with};
 use super::{Globals, output};
 use crate::problem::{Code, Outcome, Problem};
 use futures_util::StreamExt;
@@ -69,9 +69,7 @@ impl Publish {
             }
         });
         let mut path = format!("/v1/records?dry-run={}", self.dry_run);
-        if let Some(reason) = &self.despite_findings {
-            path.push_str(&format!("&despite-findings={}", encoded(reason)));
-        }
+        push_query(&mut path, [("despite-findings", self.despite_findings.as_deref())]);
         with(globals, async |control| self.send(globals, control, &path, Body::wrap_stream(body), bar).await).await
     }
 

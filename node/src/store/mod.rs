@@ -5,14 +5,17 @@
 //! call. Every write is one transaction. Methods are idempotent where that is said.
 
 mod agreements;
+pub(crate) mod db;
 pub(crate) mod fault;
 mod head;
 mod number;
+pub mod postgres;
 pub mod records;
 mod sql;
 pub mod sqlite;
 mod token;
 
+pub use db::Database;
 pub use token::{TokenRow, TokenStore};
 
 pub use agreements::{AgreementStore, DocumentRow};

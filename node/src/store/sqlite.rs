@@ -4,29 +4,11 @@
 //! a second process (the command line beside a running server) waits up to [`BUSY`]. Readers see the last committed state
 //! and never wait. A transaction whose future is dropped is rolled back.
 
-mod agreement;
-mod bulk;
-mod cited;
-mod evaluate;
-mod facts;
-mod guard;
-mod log;
-mod payload;
-#[cfg(test)]
-mod plans;
-mod reconcile;
-mod records;
-mod row;
-mod search;
-mod states;
-mod token;
-mod write;
-
+use super::db::{Database, Pools};
 use super::{StoreResult, number};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqlSafeStr, Transaction};
+use sqlx::{ConnectOptions, Row, SqlSafeStr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -53,13 +35,9 @@ const STATEMENTS: usize = 200;
 const ROWS_IN_FLIGHT: usize = 1_024;
 
 /// A store in one SQLite file.
-#[derive(Debug, Clone)]
-pub struct Sqlite {
-    writer: SqlitePool,
-    readers: SqlitePool,
-}
+pub type Sqlite = Database;
 
-impl Sqlite {
+impl Database {
     /// Makes a new database at `path` with permissions 0600 (SQLite gives its side files the same).
     ///
     /// # Errors
@@ -95,44 +73,41 @@ impl Sqlite {
         migrator().run(&writer).await?;
         let reading = options.pragma("cache_size", READER_CACHE).pragma("query_only", "ON");
         let readers = pool(READERS).connect_with(reading).await?;
-        Ok(Self { writer, readers })
+        Ok(Self { pools: Pools::Sqlite { writer, readers } })
     }
+}
 
-    /// Copies the write-ahead file back, cuts it to nothing and closes all connections.
-    ///
-    /// # Errors
-    /// The database fails; a reader elsewhere is no failure.
-    pub async fn close(&self) -> StoreResult<()> {
-        self.readers.close().await;
-        self.truncate().await?;
-        self.writer.close().await;
-        Ok(())
-    }
+/// Copies the write-ahead file back, cuts it to nothing and closes all connections.
+pub(super) async fn close(writer: &SqlitePool, readers: &SqlitePool) -> StoreResult<()> {
+    readers.close().await;
+    truncate(writer).await?;
+    writer.close().await;
+    Ok(())
+}
 
-    /// Copies the write-ahead file back and cuts it to nothing, so that what was deleted is nowhere (after an erasure).
-    /// `false` when a reader still needed it.
-    ///
-    /// # Errors
-    /// The database fails.
-    pub async fn truncate(&self) -> StoreResult<bool> {
-        let busy: i64 = sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&self.writer).await?;
-        Ok(busy == 0)
-    }
+/// Copies the write-ahead file back and cuts it to nothing. `false` when a reader still needed it.
+pub(super) async fn truncate(writer: &SqlitePool) -> StoreResult<bool> {
+    let busy: i64 = sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(writer).await?;
+    Ok(busy == 0)
+}
 
-    /// A transaction that holds the write lock from its start, so that what it reads is what it changes.
-    async fn begin(&self) -> StoreResult<Transaction<'static, sqlx::Sqlite>> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+/// The database's own check.
+pub(super) async fn check(readers: &SqlitePool) -> StoreResult<Vec<String>> {
+    let mut conn = readers.acquire().await?;
+    let mut lines: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check").fetch_all(&mut *conn).await?;
+    lines.retain(|line| line != "ok");
+    for row in sqlx::query("PRAGMA foreign_key_check").fetch_all(&mut *conn).await? {
+        let (child, parent) = (row.try_get::<&str, _>(0)?, row.try_get::<&str, _>(2)?);
+        lines.push(format!("{child}: a row without its parent in {parent}"));
     }
+    Ok(lines)
+}
 
-    /// A connection for reading; single statements see one committed state.
-    async fn reader(&self) -> StoreResult<PoolConnection<sqlx::Sqlite>> {
-        Ok(self.readers.acquire().await?)
-    }
-
-    /// A transaction for reads that must all see the same state.
-    async fn snapshot(&self) -> StoreResult<Transaction<'static, sqlx::Sqlite>> {
-        Ok(self.readers.begin().await?)
-    }
+/// A shorter one, which does not compare indexes with their tables.
+pub(super) async fn quick_check(readers: &SqlitePool) -> StoreResult<Vec<String>> {
+    let mut lines: Vec<String> = sqlx::query_scalar("PRAGMA quick_check(20)").fetch_all(readers).await?;
+    lines.retain(|line| line != "ok");
+    Ok(lines)
 }
 
 /// Options of every connection.
@@ -164,10 +139,10 @@ fn pool(connections: u32) -> SqlitePoolOptions {
 
 /// The migrations, built into the program: version, name, statements.
 const MIGRATIONS: [(i64, &str, &str); 4] = [
-    (1, "store", include_str!("../../../migrations/sqlite/0001_store.sql")),
-    (2, "references", include_str!("../../../migrations/sqlite/0002_references.sql")),
-    (3, "token", include_str!("../../../migrations/sqlite/0003_token.sql")),
-    (4, "corrections", include_str!("../../../migrations/sqlite/0004_corrections.sql")),
+    (1, "store", include_str!("../../migrations/sqlite/0001_store.sql")),
+    (2, "references", include_str!("../../migrations/sqlite/0002_references.sql")),
+    (3, "token", include_str!("../../migrations/sqlite/0003_token.sql")),
+    (4, "corrections", include_str!("../../migrations/sqlite/0004_corrections.sql")),
 ];
 
 fn migrator() -> Migrator {

@@ -6,14 +6,15 @@
 //! evaluated: record key ─▶ the record ─forward along `of`─▶ corrections, withdrawal ─▶ what cites a correction (revocations)
 //! ```
 
-use super::bulk::{Args, Bulk};
+use super::bulk::Column::{Blob, Int, Text};
+use super::bulk::{Args, Bulk, Use, same};
 use super::facts;
+use super::session::{Row, Session, query, scalar};
+use super::value::joined;
 use crate::store::number::{damaged, fixed, int, unsigned};
 use crate::store::{AgreementNo, OriginNo, PayloadRow, StoreResult, sql};
 use hefu_federation::reconcile::key::{Key, KeyType};
 use hefu_schemas::id::RecordId;
-use sqlx::Row;
-use sqlx::sqlite::SqliteConnection;
 use std::collections::{BTreeSet, HashMap};
 use uuid::Uuid;
 
@@ -21,37 +22,41 @@ use uuid::Uuid;
 const MAX_CHAIN: usize = 64;
 
 const ADD: Bulk = Bulk {
-    before: "INSERT INTO cited (agreement, issuer, id) VALUES ",
-    columns: 3,
-    after: " ON CONFLICT (agreement, issuer, id) DO NOTHING",
+    rows: Use::Insert,
+    before: "INSERT INTO cited (agreement, issuer, id)",
+    columns: &[Int, Text, Blob],
+    after: same(" ON CONFLICT (agreement, issuer, id) DO NOTHING"),
 };
 pub(super) const FIND_CITED: Bulk = Bulk {
-    before: "SELECT v.column3 FROM (VALUES ",
-    columns: 3,
-    after: ") AS v CROSS JOIN cited c ON c.agreement = ? AND c.issuer = v.column2 AND c.id = v.column3",
+    rows: Use::Join,
+    before: "SELECT v.column3",
+    columns: &[Int, Text, Blob],
+    after: joined!("cited c" on "c.agreement = ? AND c.issuer = v.column2 AND c.id = v.column3"),
 };
 pub(super) const FIND_BEFORE: Bulk = Bulk {
-    before: "SELECT p.record_id, p.of_idx FROM (VALUES ",
-    columns: 2,
-    after: ") AS v CROSS JOIN payload p ON p.origin = v.column1 AND p.idx = v.column2",
+    rows: Use::Join,
+    before: "SELECT p.record_id, p.of_idx",
+    columns: &[Int, Int],
+    after: joined!("payload p" on "p.origin = v.column1 AND p.idx = v.column2"),
 };
 pub(super) const FIND_AFTER: Bulk = Bulk {
-    before: "SELECT v.column1, p.origin, p.idx FROM (VALUES ",
-    columns: 3,
-    after: ") AS v CROSS JOIN payload p INDEXED BY payload_by_corrected \
-            ON p.origin = v.column2 AND p.of_idx = v.column3 AND p.of_idx IS NOT NULL",
+    rows: Use::Join,
+    before: "SELECT v.column1, p.origin, p.idx",
+    columns: &[Int, Int, Int],
+    after: joined!("payload p" by "payload_by_corrected" on "p.origin = v.column2 AND p.of_idx = v.column3 AND p.of_idx IS NOT NULL"),
 };
 pub(super) const FIND_RECORDS: Bulk = Bulk {
-    before: "SELECT v.column1, r.origin, r.idx FROM (VALUES ",
-    columns: 3,
-    after: ") AS v CROSS JOIN record_id r ON r.origin = v.column2 AND r.id = v.column3",
+    rows: Use::Join,
+    before: "SELECT v.column1, r.origin, r.idx",
+    columns: &[Int, Int, Blob],
+    after: joined!("record_id r" on "r.origin = v.column2 AND r.id = v.column3"),
 };
 
 /// What arrived of one origin under one agreement: rows that are held, with their keys.
 pub(super) type Arrived<'a> = [(&'a PayloadRow, &'a [Key])];
 
 /// Notes what arriving records cite.
-pub(super) async fn note(conn: &mut SqliteConnection, agreement: AgreementNo, rows: &Arrived<'_>) -> StoreResult<()> {
+pub(super) async fn note(conn: &mut Session, agreement: AgreementNo, rows: &Arrived<'_>) -> StoreResult<()> {
     let cited = rows.iter().flat_map(|(_, keys)| keys.iter()).filter_map(Key::cited);
     let cited: BTreeSet<(&str, RecordId)> = cited.collect();
     let cited: Vec<(&str, RecordId)> = cited.into_iter().collect();
@@ -65,14 +70,14 @@ pub(super) async fn note(conn: &mut SqliteConnection, agreement: AgreementNo, ro
 /// The `record` keys that arriving records concern because they are what is cited, correct it, withdraw it, or cite a
 /// correction of it. Where nothing of the origin is cited this is one look at an index.
 pub(super) async fn concerned(
-    conn: &mut SqliteConnection,
+    conn: &mut Session,
     agreement: AgreementNo,
     origin: OriginNo,
     rows: &Arrived<'_>,
 ) -> StoreResult<Vec<Key>> {
-    let issuer: Option<String> = sqlx::query_scalar(sql::DID).bind(origin.0).fetch_optional(&mut *conn).await?;
+    let issuer: Option<String> = scalar(sql::DID).bind(origin.0).fetch_optional(conn).await?;
     let Some(issuer) = issuer else { return Err(damaged(format!("origin {}", origin.0))) };
-    let any: bool = sqlx::query_scalar(sql::ANY_CITED).bind(agreement.0).bind(&issuer).fetch_one(&mut *conn).await?;
+    let any: bool = scalar(sql::ANY_CITED).bind(agreement.0).bind(&issuer).fetch_one(conn).await?;
     if !any {
         return Ok(Vec::new());
     }
@@ -83,12 +88,12 @@ pub(super) async fn concerned(
         args.push(0_i64).push(issuer.as_str()).push(bytes(*id));
     };
     let found = FIND_CITED.fetch(conn, &ids, bind, &[agreement.0]).await?;
-    found.iter().map(|row| Ok(Key::record(&issuer, record_id(row.try_get(0)?)?))).collect()
+    found.iter().map(|row| Ok(Key::record(&issuer, record_id(row.get(0)?)?))).collect()
 }
 
 /// Ids of what rows correct or withdraw, back to the first; and the same of what they cite of their own log.
 async fn ancestors(
-    conn: &mut SqliteConnection,
+    conn: &mut Session,
     origin: OriginNo,
     issuer: &str,
     rows: &Arrived<'_>,
@@ -108,10 +113,10 @@ async fn ancestors(
             args.push(origin.0).push(int(*index));
         };
         for row in FIND_BEFORE.fetch(conn, &asked, bind, &[]).await? {
-            if let Some(id) = row.try_get::<Option<&[u8]>, _>(0)? {
+            if let Some(id) = row.get::<Option<&[u8]>>(0)? {
                 ids.insert(record_id(id)?);
             }
-            if let Some(of) = row.try_get::<Option<i64>, _>(1)? {
+            if let Some(of) = row.get::<Option<i64>>(1)? {
                 at.insert(unsigned(of, "payload: of_idx")?);
             }
         }
@@ -121,7 +126,7 @@ async fn ancestors(
 
 /// What `record` keys have in sight besides those who cite, held: (position of the key, origin, row), sorted.
 pub(super) async fn in_sight(
-    conn: &mut SqliteConnection,
+    conn: &mut Session,
     agreement: AgreementNo,
     keys: &[Key],
 ) -> StoreResult<Vec<(usize, OriginNo, PayloadRow)>> {
@@ -153,7 +158,7 @@ pub(super) async fn in_sight(
 
 /// What corrects or withdraws rows, on and on.
 async fn corrections(
-    conn: &mut SqliteConnection,
+    conn: &mut Session,
     first: &BTreeSet<(i64, OriginNo, u64)>,
 ) -> StoreResult<BTreeSet<(i64, OriginNo, u64)>> {
     let (mut found, mut last) = (BTreeSet::new(), first.clone());
@@ -166,7 +171,7 @@ async fn corrections(
             args.push(*position).push(origin.0).push(int(*index));
         };
         for row in FIND_AFTER.fetch(conn, &asked, bind, &[]).await? {
-            let next = (row.try_get(0)?, OriginNo(row.try_get(1)?), unsigned(row.try_get(2)?, "payload: idx")?);
+            let next = (row.get(0)?, OriginNo(row.get(1)?), unsigned(row.get(2)?, "payload: idx")?);
             if !first.contains(&next) && found.insert(next) {
                 last.insert(next);
             }
@@ -177,7 +182,7 @@ async fn corrections(
 
 /// What the same city files under the keys of corrections: what revokes a corrected record cites its correction.
 async fn citing_corrections(
-    conn: &mut SqliteConnection,
+    conn: &mut Session,
     agreement: AgreementNo,
     keys: &[Key],
     later: &BTreeSet<(i64, OriginNo, u64)>,
@@ -202,24 +207,22 @@ async fn citing_corrections(
 
 /// Where records stand in logs: (position, origin, index).
 async fn records(
-    conn: &mut SqliteConnection,
+    conn: &mut Session,
     asked: &[(i64, OriginNo, RecordId)],
 ) -> StoreResult<BTreeSet<(i64, OriginNo, u64)>> {
     let bind = |args: &mut Args, (position, origin, id): &(i64, OriginNo, RecordId)| {
         args.push(*position).push(origin.0).push(bytes(*id));
     };
     let rows = FIND_RECORDS.fetch(conn, asked, bind, &[]).await?;
-    let at = |row: &sqlx::sqlite::SqliteRow| {
-        Ok((row.try_get(0)?, OriginNo(row.try_get(1)?), unsigned(row.try_get(2)?, "record_id: idx")?))
-    };
+    let at = |row: &Row| Ok((row.get(0)?, OriginNo(row.get(1)?), unsigned(row.get(2)?, "record_id: idx")?));
     rows.iter().map(at).collect()
 }
 
 /// Origins by DID: a host may have several, on different paths.
-async fn origins(conn: &mut SqliteConnection) -> StoreResult<HashMap<String, Vec<OriginNo>>> {
+async fn origins(conn: &mut Session) -> StoreResult<HashMap<String, Vec<OriginNo>>> {
     let mut origins: HashMap<String, Vec<OriginNo>> = HashMap::new();
-    for row in sqlx::query(sql::DIDS).fetch_all(&mut *conn).await? {
-        origins.entry(row.try_get(0)?).or_default().push(OriginNo(row.try_get(1)?));
+    for row in query(sql::DIDS).fetch_all(conn).await? {
+        origins.entry(row.get(0)?).or_default().push(OriginNo(row.get(1)?));
     }
     Ok(origins)
 }

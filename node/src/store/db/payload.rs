@@ -1,8 +1,11 @@
 //! Payloads, own and of peers; record ids; drafts.
 
-use super::Sqlite;
-use super::bulk::{Args, Bulk};
+use super::Database;
+use super::bulk::Column::{Blob, Int, Text};
+use super::bulk::{Args, Bulk, Use, same};
 use super::row::{draft_row, payload_row};
+use super::session::{Session, query, scalar};
+use super::value::{Sql, by_index, joined};
 use super::{search, states, write};
 use crate::store::number::{int, limit, state, unsigned};
 use crate::store::{AgreementNo, DraftRow, Found, OriginNo, PayloadRow, PayloadStore, Search, StoreResult, sql};
@@ -10,57 +13,67 @@ use async_trait::async_trait;
 use hefu_federation::pull::PayloadState;
 use hefu_federation::reconcile::key::Key;
 use hefu_schemas::id::{Digest, RecordId};
-use sqlx::Row;
-use sqlx::sqlite::SqliteConnection;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-// The planner has no statistics and would walk all rows of the log: the indexes are named.
-
 /// Rows of an agreement by index.
-pub(super) const ROWS: &str = "SELECT idx, agreement, state, reason, t, of_idx, record_id, kind, salt, codec, body \
-     FROM payload INDEXED BY payload_by_agreement \
-     WHERE origin = $1 AND agreement = $2 AND idx >= $3 AND idx < $4 ORDER BY idx LIMIT $5";
+pub(super) const ROWS: Sql = by_index!(
+    "SELECT idx, agreement, state, reason, t, of_idx, record_id, kind, salt, codec, body FROM payload",
+    "payload_by_agreement",
+    "WHERE origin = $1 AND agreement = $2 AND idx >= $3 AND idx < $4 ORDER BY idx LIMIT $5"
+);
 /// Rows still to be fetched. (The list of states is that of the partial index, word for word.)
-pub(super) const WANTED: &str = "SELECT idx FROM payload INDEXED BY payload_wanted WHERE origin = $1 AND agreement = $2 \
-     AND idx >= $3 AND idx < $4 AND state IN (0, 2, 4) AND state = 0 ORDER BY idx LIMIT $5";
+pub(super) const WANTED: Sql = by_index!(
+    "SELECT idx FROM payload",
+    "payload_wanted",
+    "WHERE origin = $1 AND agreement = $2 \
+     AND idx >= $3 AND idx < $4 AND state IN (0, 2, 4) AND state = 0 ORDER BY idx LIMIT $5"
+);
 /// The same with those asked for before.
-pub(super) const WANTED_AGAIN: &str = "SELECT idx FROM payload INDEXED BY payload_wanted WHERE origin = $1 \
-     AND agreement = $2 AND idx >= $3 AND idx < $4 AND state IN (0, 2, 4) ORDER BY idx LIMIT $5";
+pub(super) const WANTED_AGAIN: Sql = by_index!(
+    "SELECT idx FROM payload",
+    "payload_wanted",
+    "WHERE origin = $1 AND agreement = $2 \
+     AND idx >= $3 AND idx < $4 AND state IN (0, 2, 4) ORDER BY idx LIMIT $5"
+);
 const ADD_WANTED: Bulk = Bulk {
-    before: "INSERT INTO payload (origin, idx, agreement, state, t, of_idx) VALUES ",
-    columns: 6,
-    after: " ON CONFLICT (origin, idx) DO NOTHING",
+    rows: Use::Insert,
+    before: "INSERT INTO payload (origin, idx, agreement, state, t, of_idx)",
+    columns: &[Int, Int, Int, Int, Int, Int],
+    after: same(" ON CONFLICT (origin, idx) DO NOTHING"),
 };
 pub(super) const HELD_AMONG: Bulk = Bulk {
-    before: "SELECT p.idx FROM (VALUES ",
-    columns: 1,
-    after: ") AS v CROSS JOIN payload p ON p.origin = ? AND p.idx = v.column1 AND p.state = 1",
+    rows: Use::Join,
+    before: "SELECT p.idx",
+    columns: &[Int],
+    after: joined!("payload p" on "p.origin = ? AND p.idx = v.column1 AND p.state = 1"),
 };
 pub(super) const FIND_IDS: Bulk = Bulk {
-    before: "SELECT v.column1, r.idx FROM (VALUES ",
-    columns: 2,
-    after: ") AS v CROSS JOIN record_id r ON r.origin = ? AND r.id = v.column2",
+    rows: Use::Join,
+    before: "SELECT v.column1, r.idx",
+    columns: &[Int, Blob],
+    after: joined!("record_id r" on "r.origin = ? AND r.id = v.column2"),
 };
 pub(super) const FIND_DRAFTS: Bulk = Bulk {
-    before: "SELECT v.column1, d.draft_id, d.content, d.record_id, d.idx, d.leaf_hash, d.size FROM (VALUES ",
-    columns: 3,
-    after: ") AS v CROSS JOIN draft_key k ON k.hash = v.column2 \
-            CROSS JOIN draft d ON d.idx = k.idx AND d.draft_id = v.column3",
+    rows: Use::Join,
+    before: "SELECT v.column1, d.draft_id, d.content, d.record_id, d.idx, d.leaf_hash, d.size",
+    columns: &[Int, Int, Text],
+    after: joined!("draft_key k" on "k.hash = v.column2", "draft d" on "d.idx = k.idx AND d.draft_id = v.column3"),
 };
-pub(super) const FIND_DRAFTS_RECENT: Bulk = Bulk {
-    after: ") AS v CROSS JOIN draft_key_recent k ON k.hash = v.column2 \
-            CROSS JOIN draft d ON d.idx = k.idx AND d.draft_id = v.column3",
-    ..FIND_DRAFTS
-};
+pub(super) const FIND_DRAFTS_RECENT: Bulk = FIND_DRAFTS.with(
+    joined!("draft_key_recent k" on "k.hash = v.column2", "draft d" on "d.idx = k.idx AND d.draft_id = v.column3"),
+);
 /// Whether a row is held in a range of indexes.
-pub(super) const ANY_HELD: &str = "SELECT EXISTS (SELECT 1 FROM payload INDEXED BY payload_by_agreement \
-     WHERE origin = $1 AND agreement = $2 AND idx >= $3 AND idx <= $4 AND state = 1)";
+pub(super) const ANY_HELD: Sql = by_index!(
+    "SELECT EXISTS (SELECT 1 FROM payload",
+    "payload_by_agreement",
+    "WHERE origin = $1 AND agreement = $2 AND idx >= $3 AND idx <= $4 AND state = 1)"
+);
 
 #[async_trait]
-impl PayloadStore for Sqlite {
+impl PayloadStore for Database {
     async fn labelled_until(&self, origin: OriginNo, agreement: AgreementNo) -> StoreResult<u64> {
-        let query = sqlx::query_scalar(sql::LABEL_CURSOR).bind(origin.0).bind(agreement.0);
-        let until: Option<i64> = query.fetch_optional(&self.readers).await?;
+        let query = scalar(sql::LABEL_CURSOR).bind(origin.0).bind(agreement.0);
+        let until: Option<i64> = query.fetch_optional(&mut self.reader().await?).await?;
         unsigned(until.unwrap_or(0), "label_cursor: until")
     }
 
@@ -72,14 +85,15 @@ impl PayloadStore for Sqlite {
         until: u64,
     ) -> StoreResult<()> {
         let mut tx = self.begin().await?;
+        tx.lock(sql::LOCK_HEAD, origin.0).await?;
         let bind = |args: &mut Args, (index, t, of): &(u64, i64, Option<u64>)| {
             args.push(origin.0).push(int(*index)).push(agreement.0).push(PayloadState::Wanted.number());
             args.push(*t).push(of.map(int));
         };
         ADD_WANTED.execute(&mut tx, rows, bind).await?;
         states::touch(&mut tx, origin, rows.iter().map(|(index, _, _)| (agreement, *index))).await?;
-        let query = sqlx::query(sql::SET_LABEL_CURSOR).bind(origin.0).bind(agreement.0).bind(int(until));
-        query.execute(&mut *tx).await?;
+        let query = query(sql::SET_LABEL_CURSOR).bind(origin.0).bind(agreement.0).bind(int(until));
+        query.execute(&mut tx).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -93,14 +107,15 @@ impl PayloadStore for Sqlite {
         retry: bool,
         most: usize,
     ) -> StoreResult<Vec<u64>> {
-        let query = sqlx::query_scalar(if retry { WANTED_AGAIN } else { WANTED }).bind(origin.0);
+        let query = scalar(if retry { WANTED_AGAIN } else { WANTED }).bind(origin.0);
         let query = query.bind(agreement.0).bind(int(from)).bind(int(until)).bind(limit(most));
-        let indexes: Vec<i64> = query.fetch_all(&self.readers).await?;
+        let indexes: Vec<i64> = query.fetch_all(&mut self.reader().await?).await?;
         indexes.into_iter().map(|index| unsigned(index, "payload: idx")).collect()
     }
 
     async fn absorb(&self, origin: OriginNo, rows: &[(PayloadRow, Vec<Key>)]) -> StoreResult<Vec<u64>> {
         let mut tx = self.begin().await?;
+        tx.lock(sql::LOCK_HEAD, origin.0).await?;
         let held = held_among(&mut tx, origin, rows).await?;
         // In index order, so that of two rows of the batch with one id the earlier entry keeps it.
         let mut fresh = BTreeMap::new();
@@ -121,19 +136,19 @@ impl PayloadStore for Sqlite {
         until: u64,
         most: usize,
     ) -> StoreResult<Vec<PayloadRow>> {
-        let query = sqlx::query(ROWS).bind(origin.0).bind(agreement.0).bind(int(from)).bind(int(until));
-        let rows = query.bind(limit(most)).fetch_all(&self.readers).await?;
+        let query = query(ROWS).bind(origin.0).bind(agreement.0).bind(int(from)).bind(int(until));
+        let rows = query.bind(limit(most)).fetch_all(&mut self.reader().await?).await?;
         rows.iter().map(|row| payload_row(row, origin, 0)).collect()
     }
 
     async fn row(&self, origin: OriginNo, index: u64) -> StoreResult<Option<PayloadRow>> {
-        let query = sqlx::query(sql::ROW).bind(origin.0).bind(int(index));
-        let row = query.fetch_optional(&self.readers).await?;
+        let query = query(sql::ROW).bind(origin.0).bind(int(index));
+        let row = query.fetch_optional(&mut self.reader().await?).await?;
         row.map(|row| payload_row(&row, origin, 0)).transpose()
     }
 
     async fn search(&self, search: Search<'_>, limit: usize) -> StoreResult<Found> {
-        search::page(&mut *self.snapshot().await?, &search, limit).await
+        search::page(&mut self.snapshot().await?, &search, limit).await
     }
 
     async fn index_of(&self, origin: OriginNo, id: RecordId) -> StoreResult<Option<u64>> {
@@ -155,10 +170,11 @@ impl PayloadStore for Sqlite {
     }
 
     async fn state_counts(&self, origin: OriginNo, agreement: AgreementNo) -> StoreResult<Vec<(PayloadState, u64)>> {
-        let row = sqlx::query(sql::STATE_COUNTS).bind(origin.0).bind(agreement.0).fetch_one(&self.readers).await?;
+        let row =
+            query(sql::STATE_COUNTS).bind(origin.0).bind(agreement.0).fetch_one(&mut self.reader().await?).await?;
         let mut counts = Vec::new();
         for (number, column) in (0..).zip(0..row.len()) {
-            let count = unsigned(row.try_get(column)?, "payload: count")?;
+            let count = unsigned(row.get(column)?, "payload: count")?;
             if count > 0 {
                 counts.push((state(number, "payload: state")?, count));
             }
@@ -173,7 +189,7 @@ impl PayloadStore for Sqlite {
 
 /// Indexes of record ids of a log, by the position in which they were asked for.
 pub(super) async fn find_ids(
-    conn: &mut SqliteConnection,
+    conn: &mut Session,
     origin: OriginNo,
     asked: &[(i64, RecordId)],
 ) -> StoreResult<HashMap<i64, u64>> {
@@ -181,22 +197,19 @@ pub(super) async fn find_ids(
         args.push(*position).push(id.uuid().into_bytes().to_vec());
     };
     let rows = FIND_IDS.fetch(conn, asked, bind, &[origin.0]).await?;
-    rows.iter().map(|row| Ok((row.try_get(0)?, unsigned(row.try_get(1)?, "record_id: idx")?))).collect()
+    rows.iter().map(|row| Ok((row.get(0)?, unsigned(row.get(1)?, "record_id: idx")?))).collect()
 }
 
 /// Drafts by the position in which they were asked for. Both tables must be read in one transaction: a draft that moves
 /// from one to the other is then in exactly one of them.
-pub(super) async fn find_drafts(
-    conn: &mut SqliteConnection,
-    asked: &[(i64, &str)],
-) -> StoreResult<HashMap<i64, DraftRow>> {
+pub(super) async fn find_drafts(conn: &mut Session, asked: &[(i64, &str)]) -> StoreResult<HashMap<i64, DraftRow>> {
     let bind = |args: &mut Args, (position, id): &(i64, &str)| {
         args.push(*position).push(draft_hash(id)).push(*id);
     };
     let mut found = HashMap::new();
     for bulk in [FIND_DRAFTS_RECENT, FIND_DRAFTS] {
         for row in bulk.fetch(conn, asked, bind, &[]).await? {
-            found.insert(row.try_get(0)?, draft_row(&row)?);
+            found.insert(row.get(0)?, draft_row(&row)?);
         }
     }
     Ok(found)
@@ -210,7 +223,7 @@ pub(super) fn draft_hash(draft_id: &str) -> i64 {
 
 /// The indexes of the rows that are held already.
 async fn held_among(
-    conn: &mut SqliteConnection,
+    conn: &mut Session,
     origin: OriginNo,
     rows: &[(PayloadRow, Vec<Key>)],
 ) -> StoreResult<HashSet<u64>> {
@@ -222,8 +235,8 @@ async fn held_among(
     }
     let mut any = false;
     for (agreement, (from, to)) in ranges {
-        let query = sqlx::query_scalar(ANY_HELD).bind(origin.0).bind(agreement.0).bind(int(from)).bind(int(to));
-        let held: bool = query.fetch_one(&mut *conn).await?;
+        let query = scalar(ANY_HELD).bind(origin.0).bind(agreement.0).bind(int(from)).bind(int(to));
+        let held: bool = query.fetch_one(conn).await?;
         any |= held;
     }
     if !any {
@@ -233,5 +246,5 @@ async fn held_among(
         args.push(int(row.index));
     };
     let held = HELD_AMONG.fetch(conn, rows, bind, &[origin.0]).await?;
-    held.iter().map(|row| unsigned(row.try_get(0)?, "payload: idx")).collect()
+    held.iter().map(|row| unsigned(row.get(0)?, "payload: idx")).collect()
 }

@@ -3,43 +3,55 @@
 //! Handing over a row from the database's thread costs more than finding it, and a reconciliation reads two rows or more a
 //! key. So SQLite packs many rows into one value, and they are taken apart here.
 
-use super::bulk::{Args, Bulk};
+use super::bulk::Column::{Blob, Int};
+use super::bulk::{Args, Bulk, Use};
+use super::row::payload_row;
+use super::session::Session;
+use super::value::joined;
 use crate::store::number::{damaged, fixed, int, kind, state, unsigned};
 use crate::store::{AgreementNo, OriginNo, Payload, PayloadRow, StoreResult};
 use hefu_federation::pull::PayloadState;
 use hefu_federation::reconcile::key::{Key, KeyType};
 use hefu_schemas::id::RecordId;
-use sqlx::Row;
-use sqlx::sqlite::SqliteConnection;
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 pub(super) const FIND_FACTS: Bulk = Bulk {
-    before: "SELECT GROUP_CONCAT(v.column1 || ' ' || f.origin || ' ' || f.idx || ' ', '') FROM (VALUES ",
-    columns: 3,
-    after: ") AS v CROSS JOIN fact f ON f.agreement = ? AND f.bucket = v.column2 AND f.key = v.column3",
+    rows: Use::Join,
+    before: "SELECT GROUP_CONCAT(v.column1 || ' ' || f.origin || ' ' || f.idx || ' ', '')",
+    columns: &[Int, Int, Blob],
+    after: joined!("fact f" on "f.agreement = ? AND f.bucket = v.column2 AND f.key = v.column3"),
 };
-pub(super) const FIND_FACTS_RECENT: Bulk = Bulk {
-    after: ") AS v CROSS JOIN fact_recent f ON f.agreement = ? AND f.bucket = v.column2 AND f.key = v.column3",
-    ..FIND_FACTS
-};
+pub(super) const FIND_FACTS_RECENT: Bulk =
+    FIND_FACTS.with(joined!("fact_recent f" on "f.agreement = ? AND f.bucket = v.column2 AND f.key = v.column3"));
 /// Numbers in decimal, each with a space behind it (-1 for null), then the bytes that the last four of them are the lengths of.
 /// `||` joins the bytes of blobs as they are, and so does the cast back.
 pub(super) const FIND_ROWS: Bulk = Bulk {
+    rows: Use::Join,
     before: "SELECT CAST(GROUP_CONCAT(p.origin || ' ' || p.idx || ' ' || p.agreement || ' ' || p.t || ' ' \
              || p.state || ' ' || IFNULL(p.of_idx, -1) || ' ' || IFNULL(p.kind, -1) || ' ' || IFNULL(p.codec, -1) || ' ' \
              || IFNULL(LENGTH(p.record_id), -1) || ' ' || IFNULL(LENGTH(p.salt), -1) || ' ' \
              || IFNULL(LENGTH(p.body), -1) || ' ' || IFNULL(LENGTH(CAST(p.reason AS BLOB)), -1) || ' ' \
-             || IFNULL(p.record_id, x'') || IFNULL(p.salt, x'') || IFNULL(p.body, x'') || IFNULL(p.reason, ''), '') AS BLOB) FROM (VALUES ",
-    columns: 2,
-    after: ") AS v CROSS JOIN payload p ON p.origin = v.column1 AND p.idx = v.column2 AND p.state IN (1, 7, 8)",
+             || IFNULL(p.record_id, x'') || IFNULL(p.salt, x'') || IFNULL(p.body, x'') || IFNULL(p.reason, ''), '') AS BLOB)",
+    columns: &[Int, Int],
+    after: joined!("payload p" on "p.origin = v.column1 AND p.idx = v.column2 AND p.state IN (1, 7, 8)"),
+};
+/// The same for PostgreSQL, whose rows cost less to hand over than to pack.
+pub(super) const FIND_FACTS_PLAIN: Bulk = Bulk { before: "SELECT v.column1, f.origin, f.idx", ..FIND_FACTS };
+/// Those of them that came last.
+pub(super) const FIND_FACTS_RECENT_PLAIN: Bulk =
+    Bulk { before: "SELECT v.column1, f.origin, f.idx", ..FIND_FACTS_RECENT };
+/// The rows, for PostgreSQL.
+pub(super) const FIND_ROWS_PLAIN: Bulk = Bulk {
+    before: "SELECT p.idx, p.agreement, p.state, p.reason, p.t, p.of_idx, p.record_id, p.kind, p.salt, p.codec, p.body, p.origin",
+    ..FIND_ROWS
 };
 /// Rows of one packed value: even if each were as long as a record may be, it would have 16 MiB.
 const ROWS_AT_ONCE: usize = 64;
 
 /// What is filed under these keys: (position of the key, origin, index), sorted.
 pub(super) async fn filed(
-    conn: &mut SqliteConnection,
+    conn: &mut Session,
     agreement: AgreementNo,
     keys: &[Key],
 ) -> StoreResult<BTreeSet<(usize, OriginNo, u64)>> {
@@ -51,9 +63,18 @@ pub(super) async fn filed(
         args.push(*position).push(i64::from(*bucket)).push(key.bytes());
     };
     let mut out = BTreeSet::new();
+    if conn.is_postgres() {
+        for bulk in [FIND_FACTS_PLAIN, FIND_FACTS_RECENT_PLAIN] {
+            for row in bulk.fetch(conn, &asked, bind, &[agreement.0]).await? {
+                let position = usize::try_from(row.get::<i64>(0)?).map_err(|_| damaged("fact: position"))?;
+                out.insert((position, OriginNo(row.get(1)?), unsigned(row.get(2)?, "fact: idx")?));
+            }
+        }
+        return Ok(out);
+    }
     for bulk in [FIND_FACTS, FIND_FACTS_RECENT] {
         for row in bulk.fetch(conn, &asked, bind, &[agreement.0]).await? {
-            let mut packed = Packed(row.try_get::<Option<&[u8]>, _>(0)?.unwrap_or_default());
+            let mut packed = Packed(row.get::<Option<&[u8]>>(0)?.unwrap_or_default());
             while !packed.0.is_empty() {
                 let position = usize::try_from(packed.number()?).map_err(|_| damaged("fact: position"))?;
                 out.insert((position, OriginNo(packed.number()?), unsigned(packed.number()?, "fact: idx")?));
@@ -75,7 +96,7 @@ pub(super) fn is_fact(key: &Key, state: PayloadState) -> bool {
 
 /// The held ones of these rows.
 pub(super) async fn held(
-    conn: &mut SqliteConnection,
+    conn: &mut Session,
     wanted: &[(OriginNo, u64)],
 ) -> StoreResult<BTreeMap<(OriginNo, u64), PayloadRow>> {
     let mut rows = judged(conn, wanted).await?;
@@ -85,16 +106,24 @@ pub(super) async fn held(
 
 /// Those of these rows that are held or flawed.
 pub(super) async fn judged(
-    conn: &mut SqliteConnection,
+    conn: &mut Session,
     wanted: &[(OriginNo, u64)],
 ) -> StoreResult<BTreeMap<(OriginNo, u64), PayloadRow>> {
     let bind = |args: &mut Args, (origin, index): &(OriginNo, u64)| {
         args.push(origin.0).push(int(*index));
     };
     let mut held = BTreeMap::new();
+    if conn.is_postgres() {
+        for row in FIND_ROWS_PLAIN.fetch(conn, wanted, bind, &[]).await? {
+            let origin = OriginNo(row.get(11)?);
+            let row = payload_row(&row, origin, 0)?;
+            held.insert((origin, row.index), row);
+        }
+        return Ok(held);
+    }
     for part in wanted.chunks(ROWS_AT_ONCE) {
         for row in FIND_ROWS.fetch(conn, part, bind, &[]).await? {
-            let mut packed = Packed(row.try_get::<Option<&[u8]>, _>(0)?.unwrap_or_default());
+            let mut packed = Packed(row.get::<Option<&[u8]>>(0)?.unwrap_or_default());
             while !packed.0.is_empty() {
                 let (origin, row) = packed.row()?;
                 held.insert((origin, row.index), row);

@@ -1,7 +1,9 @@
 //! Writing payload rows with their record ids, dirty keys and drafts, for the own log and for replicas.
 
-use super::bulk::{Args, Bulk};
+use super::bulk::Column::{Blob, Int, Text};
+use super::bulk::{Args, Bulk, NOTHING, Use, same};
 use super::payload::{draft_hash, find_drafts, find_ids};
+use super::session::{Session, query, scalar};
 use super::{cited, facts, states};
 use crate::store::number::{count, damaged, int, of_kind};
 use crate::store::{AgreementNo, OWN, OriginNo, OwnRecord, PayloadRow, StoreError, StoreResult, sql};
@@ -10,34 +12,46 @@ use hefu_federation::pull::{Check, PayloadState};
 use hefu_federation::reconcile::key::Key;
 use hefu_federation::tree::Hash;
 use hefu_schemas::id::RecordId;
-use sqlx::sqlite::SqliteConnection;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Own entries after which the newest draft keys move over to the large table: about 400 KB gather.
 const DRAFTS_RECENT: u64 = 16_384;
 
 pub(super) const ABSORB: Bulk = Bulk {
-    before: "INSERT INTO payload (origin, idx, agreement, state, reason, t, of_idx, record_id, kind, salt, codec, body) \
-             VALUES ",
-    columns: 12,
-    after: " ON CONFLICT (origin, idx) DO UPDATE SET state = excluded.state, reason = excluded.reason, \
+    rows: Use::Insert,
+    before: "INSERT INTO payload (origin, idx, agreement, state, reason, t, of_idx, record_id, kind, salt, codec, body)",
+    columns: &[Int, Int, Int, Int, Text, Int, Int, Blob, Int, Blob, Int, Blob],
+    after: same(
+        " ON CONFLICT (origin, idx) DO UPDATE SET state = excluded.state, reason = excluded.reason, \
             record_id = excluded.record_id, kind = excluded.kind, salt = excluded.salt, codec = excluded.codec, \
             body = excluded.body WHERE payload.state <> 1 AND payload.agreement = excluded.agreement",
+    ),
 };
-const ADD_OWN: Bulk = Bulk { after: "", ..ABSORB };
+const ADD_OWN: Bulk = ABSORB.with(NOTHING);
 const ADD_IDS: Bulk = Bulk {
-    before: "INSERT INTO record_id (origin, id, idx) VALUES ",
-    columns: 3,
-    after: " ON CONFLICT (origin, id) DO NOTHING",
+    rows: Use::Insert,
+    before: "INSERT INTO record_id (origin, id, idx)",
+    columns: &[Int, Blob, Int],
+    after: same(" ON CONFLICT (origin, id) DO NOTHING"),
 };
-const ADD_DIRTY: Bulk =
-    Bulk { before: "INSERT INTO dirty (agreement, seq, key, origin, idx) VALUES ", columns: 5, after: "" };
+const ADD_DIRTY: Bulk = Bulk {
+    rows: Use::Insert,
+    before: "INSERT INTO dirty (agreement, seq, key, origin, idx)",
+    columns: &[Int, Int, Blob, Int, Int],
+    after: NOTHING,
+};
 const ADD_DRAFTS: Bulk = Bulk {
-    before: "INSERT INTO draft (idx, draft_id, content, record_id, leaf_hash, size) VALUES ",
-    columns: 6,
-    after: "",
+    rows: Use::Insert,
+    before: "INSERT INTO draft (idx, draft_id, content, record_id, leaf_hash, size)",
+    columns: &[Int, Text, Blob, Blob, Blob, Int],
+    after: NOTHING,
 };
-const ADD_DRAFT_KEYS: Bulk = Bulk { before: "INSERT INTO draft_key_recent (hash, idx) VALUES ", columns: 2, after: "" };
+const ADD_DRAFT_KEYS: Bulk = Bulk {
+    rows: Use::Insert,
+    before: "INSERT INTO draft_key_recent (hash, idx)",
+    columns: &[Int, Int],
+    after: NOTHING,
+};
 const MOVE_DRAFT_KEYS: &str =
     "INSERT INTO draft_key (hash, idx) SELECT hash, idx FROM draft_key_recent ORDER BY hash, idx";
 const CLEAR_DRAFT_KEYS: &str = "DELETE FROM draft_key_recent";
@@ -57,7 +71,7 @@ struct NewRow<'a> {
 }
 
 /// Stores what was judged of a page; the indexes turned down for their id.
-pub(super) async fn absorb(conn: &mut SqliteConnection, origin: OriginNo, fresh: Fresh<'_>) -> StoreResult<Vec<u64>> {
+pub(super) async fn absorb(conn: &mut Session, origin: OriginNo, fresh: Fresh<'_>) -> StoreResult<Vec<u64>> {
     let refused = note_ids(conn, origin, &fresh).await?;
     let rows: Vec<NewRow<'_>> = fresh.into_values().map(|(row, keys)| judged(row, keys, &refused)).collect();
     write_rows(conn, &ABSORB, origin, &rows).await?;
@@ -67,7 +81,7 @@ pub(super) async fn absorb(conn: &mut SqliteConnection, origin: OriginNo, fresh:
 }
 
 /// Stores own records; their ids must be new and their drafts unpublished.
-pub(super) async fn add_own(conn: &mut SqliteConnection, plan: &Plan, records: &[OwnRecord]) -> StoreResult<()> {
+pub(super) async fn add_own(conn: &mut Session, plan: &Plan, records: &[OwnRecord]) -> StoreResult<()> {
     let fresh: Fresh<'_> = records.iter().map(|r| (r.row.index, (&r.row, r.keys.as_slice()))).collect();
     let refused = note_ids(conn, OWN, &fresh).await?;
     if let Some(index) = refused.iter().next() {
@@ -86,7 +100,7 @@ fn takes_id(state: PayloadState) -> bool {
 
 /// Notes the ids of the rows in index order; the indexes whose id stands at another one (check `id-new`). Of two rows of
 /// the batch with one id the earlier entry keeps it.
-async fn note_ids(conn: &mut SqliteConnection, origin: OriginNo, fresh: &Fresh<'_>) -> StoreResult<HashSet<u64>> {
+async fn note_ids(conn: &mut Session, origin: OriginNo, fresh: &Fresh<'_>) -> StoreResult<HashSet<u64>> {
     let taking = fresh.values().filter(|(row, _)| takes_id(row.state));
     let ids: Vec<(RecordId, u64)> = taking.filter_map(|(row, _)| Some((row.id?, row.index))).collect();
     let bind = |args: &mut Args, (id, index): &(RecordId, u64)| {
@@ -111,12 +125,7 @@ fn judged<'a>(row: &'a PayloadRow, keys: &'a [Key], refused: &HashSet<u64>) -> N
 }
 
 /// Writes payload rows and dirty keys, and drops the digests of the blocks that change.
-async fn write_rows(
-    conn: &mut SqliteConnection,
-    bulk: &Bulk,
-    origin: OriginNo,
-    rows: &[NewRow<'_>],
-) -> StoreResult<()> {
+async fn write_rows(conn: &mut Session, bulk: &Bulk, origin: OriginNo, rows: &[NewRow<'_>]) -> StoreResult<()> {
     let bind = |args: &mut Args, new: &NewRow<'_>| {
         let (row, payload) = (new.row, new.row.payload.as_ref());
         args.push(origin.0).push(int(row.index)).push(row.agreement.0).push(new.state.number()).push(new.reason);
@@ -137,6 +146,8 @@ async fn write_rows(
     for (agreement, mut keys) in keys {
         let held = rows.iter().filter(|new| new.state == PayloadState::Held && new.row.agreement == agreement);
         let arrived: Vec<(&PayloadRow, &[Key])> = held.map(|new| (new.row, new.keys)).collect();
+        // What cites and what is cited may arrive at once by two servers: the second must see the first.
+        conn.lock(sql::LOCK_AGREEMENT, agreement.0).await?;
         cited::note(conn, agreement, &arrived).await?;
         let concerned = cited::concerned(conn, agreement, origin, &arrived).await?;
         keys.extend(concerned.iter().map(|key| (None, key)));
@@ -147,14 +158,14 @@ async fn write_rows(
 
 /// Queues keys to be evaluated, with the entry that was filed under them, if any.
 pub(super) async fn queue(
-    conn: &mut SqliteConnection,
+    conn: &mut Session,
     agreement: AgreementNo,
     origin: OriginNo,
     keys: &[(Option<u64>, &Key)],
 ) -> StoreResult<()> {
     let numbers = int(count(keys));
-    let query = sqlx::query_scalar(sql::QUEUE).bind(agreement.0).bind(numbers);
-    let last: Option<i64> = query.fetch_optional(&mut *conn).await?;
+    let query = scalar(sql::QUEUE).bind(agreement.0).bind(numbers);
+    let last: Option<i64> = query.fetch_optional(conn).await?;
     let last = last.ok_or_else(|| damaged(format!("agreement {}: no such row", agreement.0)))?;
     let rows: Vec<(i64, Option<u64>, &Key)> =
         (last - numbers + 1..).zip(keys).map(|(seq, (index, key))| (seq, *index, *key)).collect();
@@ -166,7 +177,7 @@ pub(super) async fn queue(
 }
 
 /// Stores the drafts of own records, and now and then moves the newest keys over to the large table.
-async fn add_drafts(conn: &mut SqliteConnection, plan: &Plan, records: &[OwnRecord]) -> StoreResult<()> {
+async fn add_drafts(conn: &mut Session, plan: &Plan, records: &[OwnRecord]) -> StoreResult<()> {
     let leaves: HashMap<u64, Hash> = plan.entries.iter().map(|entry| (entry.index, entry.leaf_hash)).collect();
     let mut drafts = Vec::with_capacity(records.len());
     let mut ids = HashSet::with_capacity(records.len());
@@ -194,8 +205,8 @@ async fn add_drafts(conn: &mut SqliteConnection, plan: &Plan, records: &[OwnReco
     ADD_DRAFT_KEYS.execute(conn, &drafts, bind).await?;
     let first = plan.entries.first().map_or(size, |entry| entry.index);
     if first / DRAFTS_RECENT != size / DRAFTS_RECENT {
-        sqlx::query(MOVE_DRAFT_KEYS).execute(&mut *conn).await?;
-        sqlx::query(CLEAR_DRAFT_KEYS).execute(&mut *conn).await?;
+        query(MOVE_DRAFT_KEYS).execute(conn).await?;
+        query(CLEAR_DRAFT_KEYS).execute(conn).await?;
     }
     Ok(())
 }

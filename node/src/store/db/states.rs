@@ -1,32 +1,38 @@
 //! The digest of payload states (bytes.md, Tally), with the digests of full blocks cached.
 
-use super::Sqlite;
-use super::bulk::{Args, Bulk};
+use super::Database;
+use super::bulk::Column::{Blob, Int};
+use super::bulk::{Args, Bulk, Use, same};
+use super::session::{Session, query, scalar};
 use crate::store::number::{fixed, int, state, unsigned};
 use crate::store::{AgreementNo, OriginNo, StoreResult, sql};
 use hefu_federation::reconcile::tally::STATE_BLOCK;
 use hefu_schemas::id::Digest;
 use sha2::{Digest as _, Sha256};
-use sqlx::Row;
-use sqlx::sqlite::SqliteConnection;
 use std::collections::{BTreeSet, HashMap};
 
 const TOUCH: Bulk = Bulk {
-    before: "INSERT INTO state_block (origin, agreement, block, version) VALUES ",
-    columns: 4,
-    after: " ON CONFLICT (origin, agreement, block) DO UPDATE SET version = state_block.version + 1, digest = NULL",
+    rows: Use::Insert,
+    before: "INSERT INTO state_block (origin, agreement, block, version)",
+    columns: &[Int, Int, Int, Int],
+    after: same(
+        " ON CONFLICT (origin, agreement, block) DO UPDATE SET version = state_block.version + 1, digest = NULL",
+    ),
 };
 /// The condition keeps a digest out that was computed before another writer touched the block.
 const KEEP: Bulk = Bulk {
-    before: "INSERT INTO state_block (origin, agreement, block, version, digest) VALUES ",
-    columns: 5,
-    after: " ON CONFLICT (origin, agreement, block) DO UPDATE SET digest = excluded.digest \
+    rows: Use::Insert,
+    before: "INSERT INTO state_block (origin, agreement, block, version, digest)",
+    columns: &[Int, Int, Int, Int, Blob],
+    after: same(
+        " ON CONFLICT (origin, agreement, block) DO UPDATE SET digest = excluded.digest \
              WHERE state_block.version = excluded.version",
+    ),
 };
 
 /// Drops the digests of the blocks of these rows. Must be called in the transaction that changes them.
 pub(super) async fn touch(
-    conn: &mut SqliteConnection,
+    conn: &mut Session,
     origin: OriginNo,
     rows: impl Iterator<Item = (AgreementNo, u64)>,
 ) -> StoreResult<()> {
@@ -47,7 +53,7 @@ struct Cached {
     digest: Option<[u8; 32]>,
 }
 
-impl Sqlite {
+impl Database {
     /// Digest of the payload states of [0, size).
     pub(super) async fn digest_of_states(
         &self,
@@ -56,7 +62,7 @@ impl Sqlite {
         size: u64,
     ) -> StoreResult<Digest> {
         let mut tx = self.snapshot().await?;
-        let head: i64 = sqlx::query_scalar(sql::HEAD).bind(origin.0).fetch_optional(&mut *tx).await?.unwrap_or(0);
+        let head: i64 = scalar(sql::HEAD).bind(origin.0).fetch_optional(&mut tx).await?.unwrap_or(0);
         let cached = load(&mut tx, origin, agreement, size.div_ceil(STATE_BLOCK)).await?;
         let mut outer = Sha256::new();
         let mut computed = Vec::new();
@@ -97,35 +103,35 @@ impl Sqlite {
 
 /// What the cache has of the first `blocks` blocks.
 async fn load(
-    conn: &mut SqliteConnection,
+    conn: &mut Session,
     origin: OriginNo,
     agreement: AgreementNo,
     blocks: u64,
 ) -> StoreResult<HashMap<u64, Cached>> {
-    let query = sqlx::query(sql::STATE_BLOCKS).bind(origin.0).bind(agreement.0).bind(int(blocks));
+    let query = query(sql::STATE_BLOCKS).bind(origin.0).bind(agreement.0).bind(int(blocks));
     let mut out = HashMap::new();
     for row in query.fetch_all(conn).await? {
-        let digest: Option<&[u8]> = row.try_get(2)?;
+        let digest: Option<&[u8]> = row.get(2)?;
         let digest = digest.map(|digest| fixed(digest, "state_block: digest")).transpose()?;
-        out.insert(unsigned(row.try_get(0)?, "state_block: block")?, Cached { version: row.try_get(1)?, digest });
+        out.insert(unsigned(row.get(0)?, "state_block: block")?, Cached { version: row.get(1)?, digest });
     }
     Ok(out)
 }
 
 /// Digest of one block below `size`: of its `index:state` lines.
 async fn compute(
-    conn: &mut SqliteConnection,
+    conn: &mut Session,
     origin: OriginNo,
     agreement: AgreementNo,
     block: u64,
     size: u64,
 ) -> StoreResult<[u8; 32]> {
     let from = block * STATE_BLOCK;
-    let query = sqlx::query(sql::STATES).bind(origin.0).bind(agreement.0).bind(int(from));
+    let query = query(sql::STATES).bind(origin.0).bind(agreement.0).bind(int(from));
     let mut lines = String::new();
     for row in query.bind(int(size.min(from + STATE_BLOCK))).fetch_all(conn).await? {
-        let index = unsigned(row.try_get(0)?, "payload: idx")?;
-        lines.push_str(&format!("{index}:{}\n", state(row.try_get(1)?, "payload: state")?.code()));
+        let index = unsigned(row.get(0)?, "payload: idx")?;
+        lines.push_str(&format!("{index}:{}\n", state(row.get(1)?, "payload: state")?.code()));
     }
     Ok(Sha256::digest(lines.as_bytes()).into())
 }

@@ -1,13 +1,14 @@
 //! Storing what the reconciler found, step by step in one transaction.
 
-use super::bulk::{Args, Bulk};
+use super::bulk::Column::{Blob, Int, Text};
+use super::bulk::{Args, Bulk, NOTHING, Use, same};
+use super::session::{Session, query, scalar};
+use super::value::joined;
 use crate::store::number::{count, damaged, fixed, int, of_severity};
 use crate::store::{AgreementNo, DirtyRow, EvaluatedKey, StoreError, StoreResult, sql};
 use hefu_federation::reconcile::finding::Finding;
 use hefu_federation::reconcile::key::Key;
 use jiff::civil::Date;
-use sqlx::Row;
-use sqlx::sqlite::SqliteConnection;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Facts that gather in the small table before they move over to the large one in key order: about 6 MB. Keys are
@@ -15,48 +16,64 @@ use std::collections::{BTreeMap, BTreeSet};
 const FACTS_RECENT: i64 = 65_536;
 
 const FILE: Bulk = Bulk {
-    before: "INSERT INTO fact_recent (agreement, bucket, key, origin, idx) VALUES ",
-    columns: 5,
-    after: " ON CONFLICT (agreement, bucket, key, origin, idx) DO NOTHING",
+    rows: Use::Insert,
+    before: "INSERT INTO fact_recent (agreement, bucket, key, origin, idx)",
+    columns: &[Int, Int, Blob, Int, Int],
+    after: same(" ON CONFLICT (agreement, bucket, key, origin, idx) DO NOTHING"),
 };
 const MOVE: &str = "INSERT INTO fact (agreement, bucket, key, origin, idx) \
      SELECT agreement, bucket, key, origin, idx FROM fact_recent WHERE agreement = $1 ORDER BY bucket, key, origin, idx \
      ON CONFLICT (agreement, bucket, key, origin, idx) DO NOTHING";
 pub(super) const CLEAR: &str = "DELETE FROM fact_recent WHERE agreement = $1";
 pub(super) const FIND_FINDINGS: Bulk = Bulk {
-    before: "SELECT v.column1, f.id, f.json FROM (VALUES ",
-    columns: 3,
-    after: ") AS v CROSS JOIN finding f ON f.agreement = ? AND f.bucket = v.column2 AND f.key = v.column3",
+    rows: Use::Join,
+    before: "SELECT v.column1, f.id, f.json",
+    columns: &[Int, Int, Blob],
+    after: joined!("finding f" on "f.agreement = ? AND f.bucket = v.column2 AND f.key = v.column3"),
 };
-pub(super) const DROP_FINDINGS: Bulk =
-    Bulk { before: "DELETE FROM finding WHERE (agreement, bucket, key, id) IN (VALUES ", columns: 4, after: ")" };
+pub(super) const DROP_FINDINGS: Bulk = Bulk {
+    rows: Use::In,
+    before: "DELETE FROM finding WHERE (agreement, bucket, key, id)",
+    columns: &[Int, Int, Blob, Blob],
+    after: NOTHING,
+};
 const ADD_FINDINGS: Bulk = Bulk {
-    before: "INSERT INTO finding (agreement, bucket, key, id, rule, severity, opened_ms, json) VALUES ",
-    columns: 8,
-    after: " ON CONFLICT (agreement, bucket, key, id) DO UPDATE SET rule = excluded.rule, \
+    rows: Use::Insert,
+    before: "INSERT INTO finding (agreement, bucket, key, id, rule, severity, opened_ms, json)",
+    columns: &[Int, Int, Blob, Blob, Text, Int, Int, Text],
+    after: same(
+        " ON CONFLICT (agreement, bucket, key, id) DO UPDATE SET rule = excluded.rule, \
              severity = excluded.severity, json = excluded.json",
+    ),
 };
 pub(super) const FIND_DUE: Bulk = Bulk {
-    before: "SELECT v.column1, d.on_date FROM (VALUES ",
-    columns: 3,
-    after: ") AS v CROSS JOIN due d ON d.agreement = ? AND d.bucket = v.column2 AND d.key = v.column3",
+    rows: Use::Join,
+    before: "SELECT v.column1, d.on_date",
+    columns: &[Int, Int, Blob],
+    after: joined!("due d" on "d.agreement = ? AND d.bucket = v.column2 AND d.key = v.column3"),
 };
-pub(super) const DROP_DUE: Bulk =
-    Bulk { before: "DELETE FROM due WHERE (agreement, bucket, key) IN (VALUES ", columns: 3, after: ")" };
+pub(super) const DROP_DUE: Bulk = Bulk {
+    rows: Use::In,
+    before: "DELETE FROM due WHERE (agreement, bucket, key)",
+    columns: &[Int, Int, Blob],
+    after: NOTHING,
+};
 const SET_DUE: Bulk = Bulk {
-    before: "INSERT INTO due (agreement, bucket, key, on_date) VALUES ",
-    columns: 4,
-    after: " ON CONFLICT (agreement, bucket, key) DO UPDATE SET on_date = excluded.on_date",
+    rows: Use::Insert,
+    before: "INSERT INTO due (agreement, bucket, key, on_date)",
+    columns: &[Int, Int, Blob, Text],
+    after: same(" ON CONFLICT (agreement, bucket, key) DO UPDATE SET on_date = excluded.on_date"),
 };
 const MARK_STALE: Bulk = Bulk {
-    before: "INSERT INTO bucket (agreement, bucket, stale) VALUES ",
-    columns: 3,
-    after: " ON CONFLICT (agreement, bucket) DO UPDATE SET stale = 1",
+    rows: Use::Insert,
+    before: "INSERT INTO bucket (agreement, bucket, stale)",
+    columns: &[Int, Int, Int],
+    after: same(" ON CONFLICT (agreement, bucket) DO UPDATE SET stale = 1"),
 };
 
 /// Files the dirty rows as facts and notes the evaluation.
 pub(super) async fn file(
-    conn: &mut SqliteConnection,
+    conn: &mut Session,
     agreement: AgreementNo,
     as_of: Date,
     dirty: &[DirtyRow],
@@ -72,13 +89,13 @@ pub(super) async fn file(
         args.push(agreement.0).push(i64::from(*bucket)).push(row.key.bytes()).push(row.origin.0).push(int(*index));
     };
     let new = FILE.execute(conn, &facts, bind).await?;
-    let note = sqlx::query_scalar(sql::NOTE_EVALUATION).bind(agreement.0).bind(as_of.to_string()).bind(now_ms);
-    let recent: Option<i64> = note.bind(int(new)).fetch_optional(&mut *conn).await?;
+    let note = scalar(sql::NOTE_EVALUATION).bind(agreement.0).bind(as_of.to_string()).bind(now_ms);
+    let recent: Option<i64> = note.bind(int(new)).fetch_optional(conn).await?;
     let recent = recent.ok_or_else(|| damaged(format!("agreement {}: no such row", agreement.0)))?;
     if recent >= FACTS_RECENT {
-        sqlx::query(MOVE).bind(agreement.0).execute(&mut *conn).await?;
-        sqlx::query(CLEAR).bind(agreement.0).execute(&mut *conn).await?;
-        sqlx::query(sql::MERGED).bind(agreement.0).execute(&mut *conn).await?;
+        query(MOVE).bind(agreement.0).execute(conn).await?;
+        query(CLEAR).bind(agreement.0).execute(conn).await?;
+        query(sql::MERGED).bind(agreement.0).execute(conn).await?;
     }
     Ok(())
 }
@@ -96,7 +113,7 @@ fn bind_key(args: &mut Args, (position, bucket, evaluated): &(i64, u16, &Evaluat
 
 /// Replaces the findings of the evaluated keys; what stays the same is not written again.
 pub(super) async fn replace_findings(
-    conn: &mut SqliteConnection,
+    conn: &mut Session,
     agreement: AgreementNo,
     evaluated: &[EvaluatedKey],
     now_ms: i64,
@@ -104,7 +121,7 @@ pub(super) async fn replace_findings(
     let keys = in_order(evaluated);
     let mut stored: BTreeMap<(i64, [u8; 32]), String> = BTreeMap::new();
     for row in FIND_FINDINGS.fetch(conn, &keys, bind_key, &[agreement.0]).await? {
-        stored.insert((row.try_get(0)?, fixed(row.try_get(1)?, "finding: id")?), row.try_get(2)?);
+        stored.insert((row.get(0)?, fixed(row.get(1)?, "finding: id")?), row.get(2)?);
     }
     let mut changed: Vec<(u16, &Key, &Finding, String)> = Vec::new();
     for (position, bucket, evaluation) in &keys {
@@ -139,14 +156,14 @@ pub(super) async fn replace_findings(
 
 /// Replaces the due dates of the evaluated keys.
 pub(super) async fn replace_due(
-    conn: &mut SqliteConnection,
+    conn: &mut Session,
     agreement: AgreementNo,
     evaluated: &[EvaluatedKey],
 ) -> StoreResult<()> {
     let keys = in_order(evaluated);
     let mut stored: BTreeMap<i64, String> = BTreeMap::new();
     for row in FIND_DUE.fetch(conn, &keys, bind_key, &[agreement.0]).await? {
-        stored.insert(row.try_get(0)?, row.try_get(1)?);
+        stored.insert(row.get(0)?, row.get(1)?);
     }
     let (mut gone, mut changed) = (Vec::new(), Vec::new());
     for (position, bucket, evaluation) in &keys {
@@ -169,7 +186,7 @@ pub(super) async fn replace_due(
 
 /// Marks the buckets of all keys concerned stale.
 pub(super) async fn mark_stale(
-    conn: &mut SqliteConnection,
+    conn: &mut Session,
     agreement: AgreementNo,
     dirty: &[DirtyRow],
     evaluated: &[EvaluatedKey],
@@ -185,15 +202,11 @@ pub(super) async fn mark_stale(
 }
 
 /// Takes the rows off the queue, by runs of consecutive numbers; all must still be there.
-pub(super) async fn dequeue(
-    conn: &mut SqliteConnection,
-    agreement: AgreementNo,
-    dirty: &[DirtyRow],
-) -> StoreResult<()> {
+pub(super) async fn dequeue(conn: &mut Session, agreement: AgreementNo, dirty: &[DirtyRow]) -> StoreResult<()> {
     for run in dirty.chunk_by(|a, b| a.seq.checked_add(1) == Some(b.seq)) {
         let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
-        let query = sqlx::query(sql::DEQUEUE).bind(agreement.0).bind(first.seq).bind(last.seq);
-        if query.execute(&mut *conn).await?.rows_affected() != count(run) {
+        let query = query(sql::DEQUEUE).bind(agreement.0).bind(first.seq).bind(last.seq);
+        if query.execute(conn).await? != count(run) {
             // Another reconciler was at work: its result stands.
             return Err(StoreError::Differs { what: "queue of keys to be evaluated".to_owned() });
         }

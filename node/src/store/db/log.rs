@@ -1,36 +1,52 @@
 //! The log: origins, heads, tiles, bundles, acts.
 
-use super::bulk::{Args, Bulk};
-use super::{Sqlite, write};
+use super::bulk::Column::{Blob, Int, Text};
+use super::bulk::{Args, Bulk, NOTHING, Use, same};
+use super::session::{Row, Session, query, scalar};
+use super::value::{Sql, locking};
+use super::{Database, write};
 use crate::store::number::{act, count, damaged, fixed, int, of_act, unsigned};
 use crate::store::{
-    ActRow, LogStore, OWN, OriginNo, OriginRow, OwnRecord, SEQUENCER, StoreError, StoreResult, StoredHead, sql,
+    ActRow, AgreementNo, LogStore, OWN, OriginNo, OriginRow, OwnRecord, SEQUENCER, StoreError, StoreResult, StoredHead,
+    sql,
 };
 use async_trait::async_trait;
 use hefu_federation::append::{BundleWrite, Head, Plan, TileWrite};
 use hefu_federation::tile::{TILE_HEIGHT, TILE_WIDTH, decode_hashes, encode_hashes};
 use hefu_federation::tree::Hash;
 use hefu_schemas::id::{Did, Digest, Origin};
-use sqlx::Row;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 const ADD_TILES: Bulk = Bulk {
-    before: "INSERT INTO tile (origin, level, idx, hashes) VALUES ",
-    columns: 4,
-    after: " ON CONFLICT (origin, level, idx) DO UPDATE SET hashes = excluded.hashes \
+    rows: Use::Insert,
+    before: "INSERT INTO tile (origin, level, idx, hashes)",
+    columns: &[Int, Int, Int, Blob],
+    after: same(
+        " ON CONFLICT (origin, level, idx) DO UPDATE SET hashes = excluded.hashes \
              WHERE length(excluded.hashes) >= length(tile.hashes)",
+    ),
 };
 const ADD_BUNDLES: Bulk = Bulk {
-    before: "INSERT INTO entry_bundle (origin, idx, width, body) VALUES ",
-    columns: 4,
-    after: " ON CONFLICT (origin, idx) DO UPDATE SET width = excluded.width, body = excluded.body \
+    rows: Use::Insert,
+    before: "INSERT INTO entry_bundle (origin, idx, width, body)",
+    columns: &[Int, Int, Int, Blob],
+    after: same(
+        " ON CONFLICT (origin, idx) DO UPDATE SET width = excluded.width, body = excluded.body \
              WHERE excluded.width >= entry_bundle.width",
+    ),
 };
-const ADD_ACTS: Bulk =
-    Bulk { before: "INSERT INTO agreement_act (origin, idx, digest, act, on_date, t) VALUES ", columns: 6, after: "" };
+const ADD_ACTS: Bulk = Bulk {
+    rows: Use::Insert,
+    before: "INSERT INTO agreement_act (origin, idx, digest, act, on_date, t)",
+    columns: &[Int, Int, Blob, Int, Text, Int],
+    after: NOTHING,
+};
+
+/// Whether a fence is that of the present holder.
+pub(super) const FENCE: Sql =
+    locking!("SELECT fence FROM lease WHERE name = $1 AND fence = $2 AND holder IS NOT NULL", " FOR SHARE");
 
 #[async_trait]
-impl LogStore for Sqlite {
+impl LogStore for Database {
     async fn add_origin(
         &self,
         origin: &Origin,
@@ -39,21 +55,22 @@ impl LogStore for Sqlite {
         ca_pem: Option<&str>,
     ) -> StoreResult<OriginNo> {
         let mut tx = self.begin().await?;
-        let known = sqlx::query(sql::ORIGIN).bind(origin.as_str()).fetch_optional(&mut *tx).await?;
+        tx.lock(sql::LOCK_AGREEMENT, AgreementNo::PUBLIC.0).await?;
+        let known = query(sql::ORIGIN).bind(origin.as_str()).fetch_optional(&mut tx).await?;
         let no = if let Some(row) = known {
-            let same = row.try_get::<&str, _>(1)? == did.as_str() && row.try_get::<&[u8], _>(2)? == fingerprint.0;
+            let same = row.get::<&str>(1)? == did.as_str() && row.get::<&[u8]>(2)? == fingerprint.0;
             if !same {
                 return Err(StoreError::Differs { what: format!("origin {origin}") });
             }
-            let no: i64 = row.try_get(0)?;
+            let no: i64 = row.get(0)?;
             if let Some(pem) = ca_pem {
-                sqlx::query(sql::SET_CA).bind(no).bind(pem).execute(&mut *tx).await?;
+                query(sql::SET_CA).bind(no).bind(pem).execute(&mut tx).await?;
             }
             no
         } else {
-            let add = sqlx::query_scalar(sql::ADD_ORIGIN).bind(origin.as_str()).bind(did.as_str());
-            let no: i64 = add.bind(fingerprint.0.as_slice()).bind(ca_pem).fetch_one(&mut *tx).await?;
-            sqlx::query(sql::ADD_HEAD).bind(no).execute(&mut *tx).await?;
+            let add = scalar(sql::ADD_ORIGIN).bind(origin.as_str()).bind(did.as_str());
+            let no: i64 = add.bind(fingerprint.0.as_slice()).bind(ca_pem).fetch_one(&mut tx).await?;
+            query(sql::ADD_HEAD).bind(no).execute(&mut tx).await?;
             no
         };
         tx.commit().await?;
@@ -61,22 +78,22 @@ impl LogStore for Sqlite {
     }
 
     async fn origins(&self) -> StoreResult<Vec<OriginRow>> {
-        let rows = sqlx::query(sql::ORIGINS).fetch_all(&self.readers).await?;
+        let rows = query(sql::ORIGINS).fetch_all(&mut self.reader().await?).await?;
         rows.iter().map(origin_row).collect()
     }
 
     async fn set_stopped(&self, origin: OriginNo, why: Option<&str>) -> StoreResult<()> {
-        let done = sqlx::query(sql::SET_STOPPED).bind(origin.0).bind(why).execute(&self.writer).await?;
-        if done.rows_affected() == 1 { Ok(()) } else { Err(unknown(origin)) }
+        let done = query(sql::SET_STOPPED).bind(origin.0).bind(why).execute(&mut self.writer().await?).await?;
+        if done == 1 { Ok(()) } else { Err(unknown(origin)) }
     }
 
     async fn set_reached(&self, origin: OriginNo, at_ms: i64) -> StoreResult<()> {
-        sqlx::query(sql::SET_REACHED).bind(origin.0).bind(at_ms).execute(&self.writer).await?;
+        query(sql::SET_REACHED).bind(origin.0).bind(at_ms).execute(&mut self.writer().await?).await?;
         Ok(())
     }
 
     async fn head(&self, origin: OriginNo) -> StoreResult<StoredHead> {
-        head(&mut *self.reader().await?, origin).await
+        head(&mut self.reader().await?, origin).await
     }
 
     async fn edge(&self, origin: OriginNo) -> StoreResult<Head> {
@@ -96,8 +113,9 @@ impl LogStore for Sqlite {
 
     async fn append_own(&self, fence: i64, plan: &Plan, records: &[OwnRecord], acts: &[ActRow]) -> StoreResult<()> {
         let mut tx = self.begin().await?;
-        let fences: i64 = sqlx::query_scalar(sql::FENCE).bind(SEQUENCER).bind(fence).fetch_one(&mut *tx).await?;
-        if fences != 1 {
+        // The row stays locked until the commit: nobody takes the lease over in between.
+        let held: Option<i64> = scalar(FENCE).bind(SEQUENCER).bind(fence).fetch_optional(&mut tx).await?;
+        if held.is_none() {
             return Err(StoreError::Conflict { expected: first_index(plan) });
         }
         append(&mut tx, OWN, plan, acts).await?;
@@ -116,35 +134,35 @@ impl LogStore for Sqlite {
 
     async fn set_note(&self, origin: OriginNo, size: u64, note: &[u8]) -> StoreResult<()> {
         // No row is affected when a larger note is there: that is no failure.
-        sqlx::query(sql::SET_NOTE).bind(origin.0).bind(int(size)).bind(note).execute(&self.writer).await?;
+        query(sql::SET_NOTE).bind(origin.0).bind(int(size)).bind(note).execute(&mut self.writer().await?).await?;
         Ok(())
     }
 
     async fn tile(&self, origin: OriginNo, level: u8, index: u64) -> StoreResult<Option<Vec<u8>>> {
-        tile(&mut *self.reader().await?, origin, level, index).await
+        tile(&mut self.reader().await?, origin, level, index).await
     }
 
     async fn bundle(&self, origin: OriginNo, index: u64) -> StoreResult<Option<(u16, Vec<u8>)>> {
-        bundle(&mut *self.reader().await?, origin, index).await
+        bundle(&mut self.reader().await?, origin, index).await
     }
 
     async fn note_signed(&self, origin: OriginNo, entries: &[(u64, Vec<u8>)]) -> StoreResult<()> {
         let mut tx = self.begin().await?;
         for (index, data) in entries {
-            let query = sqlx::query(sql::NOTE_SIGNED).bind(origin.0).bind(int(*index)).bind(data.as_slice());
-            query.execute(&mut *tx).await?;
+            let query = query(sql::NOTE_SIGNED).bind(origin.0).bind(int(*index)).bind(data.as_slice());
+            query.execute(&mut tx).await?;
         }
         tx.commit().await?;
         Ok(())
     }
 
     async fn signed(&self, origin: OriginNo) -> StoreResult<Vec<(u64, Vec<u8>)>> {
-        let rows = sqlx::query(sql::SIGNED).bind(origin.0).fetch_all(&self.readers).await?;
-        rows.iter().map(|row| Ok((unsigned(row.try_get(0)?, "signed_entry: idx")?, row.try_get(1)?))).collect()
+        let rows = query(sql::SIGNED).bind(origin.0).fetch_all(&mut self.reader().await?).await?;
+        rows.iter().map(|row| Ok((unsigned(row.get(0)?, "signed_entry: idx")?, row.get(1)?))).collect()
     }
 
     async fn acts(&self) -> StoreResult<Vec<ActRow>> {
-        let rows = sqlx::query(sql::ACTS).fetch_all(&self.readers).await?;
+        let rows = query(sql::ACTS).fetch_all(&mut self.reader().await?).await?;
         rows.iter().map(act_row).collect()
     }
 }
@@ -158,11 +176,11 @@ fn first_index(plan: &Plan) -> u64 {
 }
 
 /// Moves the head by compare-and-swap and writes what the plan says.
-async fn append(conn: &mut SqliteConnection, origin: OriginNo, plan: &Plan, acts: &[ActRow]) -> StoreResult<()> {
+async fn append(conn: &mut Session, origin: OriginNo, plan: &Plan, acts: &[ActRow]) -> StoreResult<()> {
     let expected = first_index(plan);
     let size = plan.head.range.size();
-    let moving = sqlx::query(sql::MOVE_HEAD).bind(origin.0).bind(int(expected)).bind(int(size)).bind(plan.head.t);
-    if moving.execute(&mut *conn).await?.rows_affected() != 1 {
+    let moving = query(sql::MOVE_HEAD).bind(origin.0).bind(int(expected)).bind(int(size)).bind(plan.head.t);
+    if moving.execute(conn).await? != 1 {
         return Err(StoreError::Conflict { expected });
     }
     let bind = |args: &mut Args, tile: &TileWrite| {
@@ -185,26 +203,26 @@ async fn append(conn: &mut SqliteConnection, origin: OriginNo, plan: &Plan, acts
     Ok(())
 }
 
-async fn head(conn: &mut SqliteConnection, origin: OriginNo) -> StoreResult<StoredHead> {
-    let row = sqlx::query(sql::HEAD).bind(origin.0).fetch_optional(conn).await?.ok_or_else(|| unknown(origin))?;
-    let size = unsigned(row.try_get(0)?, "head: size")?;
-    Ok(StoredHead { size, t: row.try_get(1)?, note: row.try_get(2)? })
+async fn head(conn: &mut Session, origin: OriginNo) -> StoreResult<StoredHead> {
+    let row = query(sql::HEAD).bind(origin.0).fetch_optional(conn).await?.ok_or_else(|| unknown(origin))?;
+    let size = unsigned(row.get(0)?, "head: size")?;
+    Ok(StoredHead { size, t: row.get(1)?, note: row.get(2)? })
 }
 
-async fn tile(conn: &mut SqliteConnection, origin: OriginNo, level: u8, index: u64) -> StoreResult<Option<Vec<u8>>> {
-    let query = sqlx::query_scalar(sql::TILE).bind(origin.0).bind(i64::from(level)).bind(int(index));
+async fn tile(conn: &mut Session, origin: OriginNo, level: u8, index: u64) -> StoreResult<Option<Vec<u8>>> {
+    let query = scalar(sql::TILE).bind(origin.0).bind(i64::from(level)).bind(int(index));
     Ok(query.fetch_optional(conn).await?)
 }
 
-async fn bundle(conn: &mut SqliteConnection, origin: OriginNo, index: u64) -> StoreResult<Option<(u16, Vec<u8>)>> {
-    let query = sqlx::query(sql::BUNDLE).bind(origin.0).bind(int(index));
+async fn bundle(conn: &mut Session, origin: OriginNo, index: u64) -> StoreResult<Option<(u16, Vec<u8>)>> {
+    let query = query(sql::BUNDLE).bind(origin.0).bind(int(index));
     let Some(row) = query.fetch_optional(conn).await? else { return Ok(None) };
-    let width = u16::try_from(row.try_get::<i64, _>(0)?).map_err(|_| damaged("entry_bundle: width"))?;
-    Ok(Some((width, row.try_get(1)?)))
+    let width = u16::try_from(row.get::<i64>(0)?).map_err(|_| damaged("entry_bundle: width"))?;
+    Ok(Some((width, row.get(1)?)))
 }
 
 /// The rightmost tile of a level with so many hashes, if it is not full.
-async fn edge_tile(conn: &mut SqliteConnection, origin: OriginNo, level: u8, hashes: u64) -> StoreResult<Vec<Hash>> {
+async fn edge_tile(conn: &mut Session, origin: OriginNo, level: u8, hashes: u64) -> StoreResult<Vec<Hash>> {
     let width = u16::try_from(hashes % TILE_WIDTH).map_err(|_| damaged("tile: width"))?;
     if width == 0 {
         return Ok(Vec::new());
@@ -215,7 +233,7 @@ async fn edge_tile(conn: &mut SqliteConnection, origin: OriginNo, level: u8, has
 }
 
 /// The rightmost bundle, if it is not full.
-async fn edge_bundle(conn: &mut SqliteConnection, origin: OriginNo, size: u64) -> StoreResult<Vec<u8>> {
+async fn edge_bundle(conn: &mut Session, origin: OriginNo, size: u64) -> StoreResult<Vec<u8>> {
     if size.is_multiple_of(TILE_WIDTH) {
         return Ok(Vec::new());
     }
@@ -226,28 +244,28 @@ async fn edge_bundle(conn: &mut SqliteConnection, origin: OriginNo, size: u64) -
     }
 }
 
-fn origin_row(row: &SqliteRow) -> StoreResult<OriginRow> {
-    let no: i64 = row.try_get(0)?;
+fn origin_row(row: &Row) -> StoreResult<OriginRow> {
+    let no: i64 = row.get(0)?;
     let what = || damaged(format!("origin {no}"));
     Ok(OriginRow {
         no: OriginNo(no),
-        origin: Origin::parse(row.try_get(1)?).map_err(|_| what())?,
-        did: Did::parse(row.try_get(2)?).map_err(|_| what())?,
-        fingerprint: Hash(fixed(row.try_get(3)?, "origin: fingerprint")?),
-        ca_pem: row.try_get(4)?,
-        stopped: row.try_get(5)?,
-        reached_ms: row.try_get(6)?,
+        origin: Origin::parse(row.get(1)?).map_err(|_| what())?,
+        did: Did::parse(row.get(2)?).map_err(|_| what())?,
+        fingerprint: Hash(fixed(row.get(3)?, "origin: fingerprint")?),
+        ca_pem: row.get(4)?,
+        stopped: row.get(5)?,
+        reached_ms: row.get(6)?,
     })
 }
 
-fn act_row(row: &SqliteRow) -> StoreResult<ActRow> {
-    let on: Option<&str> = row.try_get(4)?;
+fn act_row(row: &Row) -> StoreResult<ActRow> {
+    let on: Option<&str> = row.get(4)?;
     Ok(ActRow {
-        origin: OriginNo(row.try_get(0)?),
-        index: unsigned(row.try_get(1)?, "agreement_act: idx")?,
-        digest: Digest(fixed(row.try_get(2)?, "agreement_act: digest")?),
-        act: act(row.try_get(3)?, "agreement_act: act")?,
+        origin: OriginNo(row.get(0)?),
+        index: unsigned(row.get(1)?, "agreement_act: idx")?,
+        digest: Digest(fixed(row.get(2)?, "agreement_act: digest")?),
+        act: act(row.get(3)?, "agreement_act: act")?,
         on: on.map(str::parse).transpose().map_err(|_| damaged("agreement_act: on_date"))?,
-        t: row.try_get(5)?,
+        t: row.get(5)?,
     })
 }

@@ -197,7 +197,8 @@ impl Fetcher {
 fn inflate(compressed: &[u8]) -> Option<Bytes> {
     use std::io::Read;
     let decoder = zstd::stream::read::Decoder::new(compressed).ok()?;
-    let mut bytes = Vec::new();
+    // Records of one schema shrink to a sixteenth: most pages need no second buffer.
+    let mut bytes = Vec::with_capacity(compressed.len().saturating_mul(16).min(MAX_PAGE_LEN));
     let limit = u64::try_from(MAX_PAGE_LEN).ok()?;
     decoder.take(limit + 1).read_to_end(&mut bytes).ok()?;
     (bytes.len() <= MAX_PAGE_LEN).then(|| bytes.into())

@@ -3,6 +3,7 @@
 
 use super::Globals;
 use crate::Node;
+pub(super) use crate::http::{encoded, push_query};
 use crate::problem::{Code, Outcome, Problem};
 use actix_web::dev::ServerHandle;
 use bytes::Bytes;
@@ -108,10 +109,4 @@ fn http(socket: &std::path::Path) -> Outcome<reqwest::Client> {
 
 fn gone(error: reqwest::Error) -> Problem {
     Problem::new(Code::Unavailable, format!("control socket: {}", error.without_url()))
-}
-
-/// Percent-encodes a query value.
-pub(super) fn encoded(text: &str) -> String {
-    let keep = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte);
-    text.bytes().map(|byte| if keep(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }

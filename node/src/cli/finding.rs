@@ -1,6 +1,6 @@
 //! `hefu finding`.
 
-use super::control::{encoded, with};
+use super::control::{push_query, with};
 use super::{Globals, output};
 use crate::problem::Outcome;
 use hefu_schemas::code;
@@ -46,11 +46,7 @@ impl Finding {
     pub(super) async fn run(self, globals: &Globals) -> Outcome<u8> {
         let Self::List(list) = self;
         let mut path = format!("/v1/findings?limit={}&offset={}&records={}", list.limit, list.offset, list.records);
-        for (name, value) in [("agreement", &list.agreement), ("rule", &list.rule)] {
-            if let Some(value) = value {
-                path.push_str(&format!("&{name}={}", encoded(value)));
-            }
-        }
+        push_query(&mut path, [("agreement", list.agreement.as_deref()), ("rule", list.rule.as_deref())]);
         let answer = with(globals, async |control| control.get(&path).await).await?;
         if globals.json {
             output::json(&answer);

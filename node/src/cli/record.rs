@@ -150,20 +150,17 @@ async fn show(globals: &Globals, which: &Which, draft: bool) -> Outcome<u8> {
 
 impl List {
     async fn run(self, globals: &Globals) -> Outcome<u8> {
-        let mut path = format!("/v1/inspect/records?limit={}&offset={}", self.limit, self.offset);
-        for (name, value) in [
-            ("origin", &self.origin),
-            ("agreement", &self.agreement),
-            ("kind", &self.kind),
-            ("state", &self.state),
-            ("since", &self.since),
-            ("subject", &self.subject),
-        ] {
-            if let Some(value) = value {
-                path.push_str(&format!("&{name}={}", encoded(value)));
-            }
-        }
-        let answer = with(globals, async |control| control.get(&path).await).await?;
+        let question = json!({
+            "origin": self.origin,
+            "agreement": self.agreement,
+            "kind": self.kind,
+            "state": self.state,
+            "since": self.since,
+            "subject": self.subject,
+            "limit": self.limit,
+            "offset": self.offset,
+        });
+        let answer = with(globals, async |control| control.post("/v1/inspect/records", &question).await).await?;
         if globals.json {
             output::json(&answer);
             return Ok(0);

@@ -57,19 +57,27 @@ pub(super) async fn status(node: web::Data<Node>) -> Outcome<HttpResponse> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PeerCheckQuery {
+struct PeerQuery {
     origin: Option<String>,
 }
 
-/// Looks at one peer or all: {origin, checks [{check, holds, seen, expected, remedy}]}.
-async fn check_peers(node: web::Data<Node>, query: web::Query<PeerCheckQuery>) -> Outcome<HttpResponse> {
-    let mut peers = node.peers().await?;
-    if let Some(origin) = &query.origin {
-        peers.retain(|row| row.origin.as_str() == origin);
-        if peers.is_empty() {
-            return Err(Problem::new(Code::UnknownPeer, origin));
+impl PeerQuery {
+    /// The peer that is named, or all.
+    async fn peers(&self, node: &Node) -> Outcome<Vec<OriginRow>> {
+        let mut peers = node.peers().await?;
+        if let Some(origin) = &self.origin {
+            peers.retain(|row| row.origin.as_str() == origin);
+            if peers.is_empty() {
+                return Err(Problem::new(Code::UnknownPeer, origin));
+            }
         }
+        Ok(peers)
     }
+}
+
+/// Looks at one peer or all: {origin, checks [{check, holds, seen, expected, remedy}]}.
+async fn check_peers(node: web::Data<Node>, query: web::Query<PeerQuery>) -> Outcome<HttpResponse> {
+    let peers = query.peers(&node).await?;
     let node = node.into_inner();
     let mut all = Vec::new();
     for row in peers {
@@ -121,21 +129,9 @@ async fn add_peer(node: web::Data<Node>, bytes: web::Bytes) -> Outcome<HttpRespo
     json(&peer_json(&node, &row).await?)
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PullQuery {
-    origin: Option<String>,
-}
-
 /// Pulls one peer or all; failures are listed beside the reports.
-async fn pull_peers(node: web::Data<Node>, query: web::Query<PullQuery>) -> Outcome<HttpResponse> {
-    let mut peers = node.peers().await?;
-    if let Some(origin) = &query.origin {
-        peers.retain(|row| row.origin.as_str() == origin);
-        if peers.is_empty() {
-            return Err(Problem::new(Code::UnknownPeer, origin));
-        }
-    }
+async fn pull_peers(node: web::Data<Node>, query: web::Query<PeerQuery>) -> Outcome<HttpResponse> {
+    let peers = query.peers(&node).await?;
     let node = node.into_inner();
     let (mut reports, mut problems) = (Vec::new(), Vec::new());
     // Beside each other: a peer that drips does not keep the others waiting.

@@ -12,7 +12,7 @@ const DEFAULT_LIMIT: usize = 100;
 /// Routes.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/v1/inspect/records").route(web::get().to(list)))
+        .service(web::resource("/v1/inspect/records").route(web::post().to(list)))
         .service(web::resource("/v1/inspect/records/{record}").route(web::get().to(show)))
         .service(web::resource("/v1/inspect/records/{record}/history").route(web::get().to(history)))
         .service(web::resource("/v1/inspect/records/{record}/correctable").route(web::get().to(correctable)));
@@ -47,8 +47,9 @@ async fn found(node: &Node, record: &str, request: &HttpRequest) -> Outcome<insp
     inspect::find(node, record, which.origin.as_deref()).await
 }
 
-async fn list(node: web::Data<Node>, request: HttpRequest) -> Outcome<HttpResponse> {
-    let filter: Filter = query(&request)?;
+/// The question is a body: the reference of a subject stands in no URL.
+async fn list(node: web::Data<Node>, question: web::Bytes) -> Outcome<HttpResponse> {
+    let filter: Filter = super::control::body(&question)?;
     let asked = inspect::Query {
         origin: filter.origin,
         agreement: filter.agreement,

@@ -11,6 +11,7 @@ mod inspect;
 mod local;
 mod log;
 mod openapi;
+mod query;
 mod records;
 mod search;
 mod tokens;
@@ -18,6 +19,7 @@ pub(crate) mod verify;
 
 pub(crate) use csv::REPORT_HEADER;
 pub use openapi::{Door, document};
+pub(crate) use query::{encoded, push_query};
 
 use crate::Node;
 use crate::problem::{Code, Outcome, Problem};

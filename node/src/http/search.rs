@@ -13,7 +13,6 @@ use hefu_schemas::id::RecordId;
 use hefu_schemas::record::Kind;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::fmt::Write;
 
 /// Rows of a page, if nothing is said.
 const DEFAULT_ROWS: usize = 100;
@@ -196,7 +195,7 @@ async fn search(node: &Node, query: &Query, asked: Asked, agreements: &[Agreemen
     };
     let (rows, next) = collect(node, &origins, search, limit).await?;
     let from = next.map(|Place(OriginNo(origin), index)| format!("{origin}.{index}"));
-    let next = next.filter(|_| asked == Asked::ByUrl).map(|next| link(query, next));
+    let next = from.as_deref().filter(|_| asked == Asked::ByUrl).map(|from| link(query, from));
     json(&Page { records: rows, next, from })
 }
 
@@ -259,28 +258,19 @@ fn place(text: &str) -> Option<Place> {
 }
 
 /// The same question from another place on, relative to the host.
-fn link(query: &Query, Place(OriginNo(origin), index): Place) -> String {
-    let mut link = format!("/v1/records?from={origin}.{index}");
-    for (name, value) in [
-        ("agreement", query.agreement.clone()),
-        ("kind", query.kind.clone()),
-        ("origin", query.origin.clone()),
-        ("state", query.state.clone()),
-        ("connection", query.connection.clone()),
-        ("since", query.since.map(|since| since.to_string())),
-        ("limit", query.limit.map(|limit| limit.to_string())),
-    ] {
-        let Some(value) = value else { continue };
-        let _ = write!(link, "&{name}=");
-        for byte in value.bytes() {
-            let _ = match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' => {
-                    write!(link, "{}", char::from(byte))
-                }
-                _ => write!(link, "%{byte:02X}"),
-            };
-        }
-    }
+fn link(query: &Query, from: &str) -> String {
+    let mut link = format!("/v1/records?from={from}");
+    let (since, limit) = (query.since.map(|since| since.to_string()), query.limit.map(|limit| limit.to_string()));
+    let members = [
+        ("agreement", &query.agreement),
+        ("kind", &query.kind),
+        ("origin", &query.origin),
+        ("state", &query.state),
+        ("connection", &query.connection),
+        ("since", &since),
+        ("limit", &limit),
+    ];
+    super::push_query(&mut link, members.map(|(name, value)| (name, value.as_deref())));
     link
 }
 

@@ -1,6 +1,6 @@
 //! `hefu publish FILE.csv --mapping`: a table instead of drafts.
 
-use super::super::control::{Control, encoded, with};
+use super::super::control::{Control, encoded, push_query, with};
 use super::super::{Globals, output};
 use super::{Publish, receipts, stream_of};
 use crate::csv::mapping::MAX_MAPPING_LEN;
@@ -58,9 +58,7 @@ impl Publish {
         let of = |option: &Option<String>| encoded(option.as_deref().unwrap_or_default());
         let mut path = format!("/v1/csv?kind={}&agreement={}", of(&self.table.kind), of(&self.table.agreement));
         path.push_str(&format!("&mapping={}&apply={}", mapping.len(), self.table.apply));
-        if let Some(reason) = &self.despite_findings {
-            path.push_str(&format!("&despite-findings={}", encoded(reason)));
-        }
+        push_query(&mut path, [("despite-findings", self.despite_findings.as_deref())]);
         let first = futures_util::stream::once(async move { Ok(bytes::Bytes::from(mapping)) });
         let body = Body::wrap_stream(first.chain(table));
         with(globals, async |control| self.send_table(globals, control, &path, body, bar).await).await

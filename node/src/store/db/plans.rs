@@ -94,7 +94,7 @@ const FILL: &str = "
     INSERT INTO dirty SELECT 3 + idx % 10, idx, salt, 2, idx FROM payload;
     INSERT INTO finding SELECT 3 + idx % 10, idx % 4096, salt, salt, 'S1', 2, 1, '{}' FROM payload;
     INSERT INTO due SELECT 3 + idx % 10, idx % 4096, salt, '2025-01-01' FROM payload;
-    INSERT INTO cited SELECT 3 + idx % 10, 'did:web:x.example', record_id FROM payload;
+    INSERT INTO cited SELECT 3 + idx % 10, 'did:web:x.example:' || idx % 1000, record_id FROM payload;
     INSERT INTO state_block SELECT 2 + idx % 10, 3, idx, 1, salt FROM payload;
     INSERT INTO nonce SELECT 'key', record_id, idx FROM payload;
     INSERT INTO tile SELECT 2 + idx % 10, 0, idx, salt FROM payload;

@@ -18,7 +18,7 @@ pub(super) enum Databases {
     /// On a server of our own, which ends when this is dropped.
     Own(Cluster, String),
     /// On somebody's server.
-    Server(Address, String),
+    Server(Box<Address>, String),
 }
 
 /// Takes any text: an error of clap's would quote it, and it may hold a password.
@@ -49,7 +49,7 @@ impl Databases {
             Place::Embedded => Ok(Self::Embedded),
             Place::Server(address) => {
                 make(&address, &prefix).await?;
-                Ok(Self::Server(*address, prefix))
+                Ok(Self::Server(address, prefix))
             }
         }
     }

@@ -49,7 +49,7 @@ pub(super) struct Init {
     tls_key: Option<PathBuf>,
     /// Where to keep the data: `sqlite`, a file in the folder, or an empty database of a PostgreSQL server:
     /// postgres://user@host/database [default: sqlite]
-    #[arg(long, value_name = "URL", value_parser = database)]
+    #[arg(long, value_name = "URL", value_parser = database, env = "HEFU_DATABASE", hide_env_values = true)]
     database: Option<DatabaseSetting>,
     /// A gateway in front terminates TLS: listen in plain HTTP
     #[arg(long, conflicts_with = "tls_certificate")]

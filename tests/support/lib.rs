@@ -13,6 +13,8 @@ pub mod local;
 pub mod memory;
 pub mod node;
 pub mod process;
+#[path = "../simulation/mod.rs"]
+pub mod simulation;
 pub mod snapshot;
 pub mod wait;
 

@@ -139,7 +139,7 @@ pub struct Parts {
 pub fn start(parts: Parts, may_sign: Signing) -> Sequencer {
     let (jobs, queue) = mpsc::channel(QUEUE_LEN);
     let (state, signing) = watch::channel(may_sign);
-    tokio::spawn(Writer { parts, state, head: None, unpublished: false }.run(queue));
+    tokio::spawn(Writer { parts, state, head: None, unpublished: false, fence: None }.run(queue));
     Sequencer { jobs, signing }
 }
 
@@ -163,8 +163,10 @@ struct Writer {
     state: watch::Sender<Signing>,
     /// The head after our last append; `None` when it must be read from the store.
     head: Option<Head>,
-    /// The last append is durable and read back, but its note could not be signed, guarded or stored.
+    /// The last append is durable or may be, but its note could not be signed, guarded or stored.
     unpublished: bool,
+    /// The fence under which we appended last.
+    fence: Option<i64>,
 }
 
 impl Writer {
@@ -263,6 +265,10 @@ impl Writer {
 
     async fn append(&mut self, group: &mut Group) -> Outcome<(std::vec::IntoIter<DraftRow>, Vec<u64>)> {
         let fence = self.fence().await?;
+        if self.fence.replace(fence) != Some(fence) {
+            // The lease is newly ours: whoever held it before may have stopped between its append and its note.
+            (self.head, self.unpublished) = (None, true);
+        }
         self.publish_rest().await?;
         let (mut fresh, mut ofs) = (Vec::new(), Vec::new());
         for (prepared, _) in &mut group.records {
@@ -280,7 +286,11 @@ impl Writer {
         let plan = append::plan(&head, bodies(&fresh, &ofs, &acts), self.parts.clock.now_s())
             .map_err(|error| Problem::new(Code::Internal, format!("append: {error}")))?;
         let (rows, act_rows) = rows(&plan, fresh, &ofs, &acts);
-        self.parts.store.append_own(fence, &plan, &rows, &act_rows).await?;
+        if let Err(error) = self.parts.store.append_own(fence, &plan, &rows, &act_rows).await {
+            // It may have been written all the same: then the same drafts get their receipts only when a note covers them.
+            self.unpublished |= !matches!(error, StoreError::Conflict { .. });
+            return Err(error.into());
+        }
         // A crash here leaves an unsigned head: at the next start it is read back, hashed and signed.
         if let Err(problem) = self.read_back(&plan).await {
             // The disk does not keep what it is given: nothing more is signed until a person has looked.

@@ -1,6 +1,9 @@
 //! The simulator's own test: many seeds hold, the same seed is the same, and every planted fault is caught.
 
 #[cfg(test)]
+mod outcome;
+
+#[cfg(test)]
 mod tests {
     use hefu_tests::simulation::{Mutant, hunt, replay, run, table};
 

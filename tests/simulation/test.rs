@@ -1,6 +1,8 @@
 //! The simulator's own test: many seeds hold, the same seed is the same, and every planted fault is caught.
 
 #[cfg(test)]
+mod corrected;
+#[cfg(test)]
 mod outcome;
 
 #[cfg(test)]

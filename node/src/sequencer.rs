@@ -139,7 +139,7 @@ pub struct Parts {
 pub fn start(parts: Parts, may_sign: Signing) -> Sequencer {
     let (jobs, queue) = mpsc::channel(QUEUE_LEN);
     let (state, signing) = watch::channel(may_sign);
-    tokio::spawn(Writer { parts, state, head: None, unpublished: false }.run(queue));
+    tokio::spawn(Writer { parts, state, head: None, unpublished: false, fence: None }.run(queue));
     Sequencer { jobs, signing }
 }
 
@@ -165,6 +165,8 @@ struct Writer {
     head: Option<Head>,
     /// The last append is durable, or may be, and its note is not published.
     unpublished: bool,
+    /// The fence under which we appended last.
+    fence: Option<i64>,
 }
 
 impl Writer {
@@ -263,6 +265,10 @@ impl Writer {
 
     async fn append(&mut self, group: &mut Group) -> Outcome<(std::vec::IntoIter<DraftRow>, Vec<u64>)> {
         let fence = self.fence().await?;
+        if self.fence.replace(fence) != Some(fence) {
+            // The lease is newly ours: whoever held it before may have stopped between its append and its note.
+            (self.head, self.unpublished) = (None, true);
+        }
         self.publish_rest().await?;
         let (mut fresh, mut ofs) = (Vec::new(), Vec::new());
         for (prepared, _) in &mut group.records {

@@ -15,6 +15,8 @@ pub mod memory;
 pub mod node;
 pub mod postgres;
 pub mod process;
+#[path = "../simulation/mod.rs"]
+pub mod simulation;
 pub mod snapshot;
 pub mod wait;
 

@@ -109,6 +109,28 @@ impl Model {
         self.logs.get_mut(&origin).ok_or_else(|| damaged(format!("origin {}: no such log", origin.0)))
     }
 
+    /// The fence of a lease that is held.
+    pub fn fence(&self, name: &str) -> Option<i64> {
+        self.leases.get(name).filter(|lease| lease.holder.is_some()).map(|lease| lease.fence)
+    }
+
+    /// Size of the largest note seen of an origin.
+    pub fn seen_size(&self, origin_hash: &str) -> Option<u64> {
+        self.seen.get(origin_hash).map(|(size, _)| *size)
+    }
+
+    /// Forgets what was made of the held records, and queues all their keys again.
+    pub fn forget_evaluations(&mut self, keys_of: impl Fn(OriginNo, &PayloadRow) -> Vec<Key>) {
+        (self.facts, self.findings, self.due) = Default::default();
+        (self.buckets, self.stale, self.queue) = Default::default();
+        let rows: Vec<(OriginNo, Arc<PayloadRow>)> =
+            self.logs.iter().flat_map(|(no, log)| log.rows.values().map(|row| (*no, row.clone()))).collect();
+        for (origin, row) in rows {
+            let keys = keys_of(origin, &row).into_iter().map(|key| (Some(row.index), key)).collect();
+            self.enqueue(row.agreement, origin, keys);
+        }
+    }
+
     pub(super) fn row_at(&self, origin: OriginNo, index: u64) -> Option<&PayloadRow> {
         self.logs.get(&origin)?.rows.get(&index).map(Arc::as_ref)
     }

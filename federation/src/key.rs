@@ -1,4 +1,5 @@
 //! Keys by role; Multikey text; key ids.
+use crate::base58;
 use ed25519_dalek::Signer as _;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{self, DecodePrivateKey as _, EncodePrivateKey as _, SecretDocument};
@@ -258,7 +259,8 @@ impl std::fmt::Display for KeyId {
 
 /// `z` and base58btc of prefix ‖ key.
 fn multikey_text(prefix: [u8; 2], key: &[u8; 32]) -> String {
-    format!("{BASE58BTC}{}", bs58::encode([prefix.as_slice(), key].concat()).into_string())
+    let text = base58::encode(&[prefix.as_slice(), key].concat()).expect("34 bytes are short enough");
+    format!("{BASE58BTC}{text}")
 }
 
 /// The key behind a prefix in Multikey text. Base58 has one text for given bytes, so nothing else needs comparing.
@@ -266,7 +268,7 @@ pub(crate) fn multikey_bytes(text: &str, prefix: [u8; 2]) -> Option<[u8; 32]> {
     if text.len() > MAX_MULTIKEY_LEN {
         return None;
     }
-    let bytes = bs58::decode(text.strip_prefix(BASE58BTC)?).into_vec().ok()?;
+    let bytes: [u8; 34] = base58::decode(text.strip_prefix(BASE58BTC)?)?;
     bytes.strip_prefix(&prefix)?.try_into().ok()
 }
 

@@ -6,6 +6,7 @@
 
 pub mod agreement;
 pub mod append;
+mod base58;
 pub mod base64url;
 pub mod checkpoint;
 pub mod commitment;

@@ -1,4 +1,5 @@
 //! `eddsa-jcs-2022` (W3C Data Integrity EdDSA Cryptosuites v1.0 §3.3), with the contexts pinned.
+use crate::base58;
 use crate::key::{BASE58BTC, ED25519_PREFIX, KeyId, PublicKey, SecretKey, multikey_bytes};
 use hefu_schemas::canonical;
 use hefu_schemas::id::RecordId;
@@ -215,8 +216,7 @@ fn names(method: &str, key: &PublicKey) -> bool {
 fn signature(proof: Item<'_>) -> Result<[u8; 64], ProofError> {
     let value = proof.member("proofValue").and_then(|item| item.as_str()).ok_or(ProofError::Value)?;
     let base58 = value.strip_prefix(BASE58BTC).filter(|_| value.len() <= MAX_PROOF_VALUE_LEN);
-    let bytes = base58.and_then(|text| bs58::decode(text).into_vec().ok()).ok_or(ProofError::Value)?;
-    let signature = bytes.try_into().map_err(|_| ProofError::Value)?;
+    let signature = base58.and_then(base58::decode).ok_or(ProofError::Value)?;
     let created = proof.member("created").and_then(|item| item.as_str());
     if created.is_some_and(|text| is_utc_second(&text)) { Ok(signature) } else { Err(ProofError::Created) }
 }
@@ -235,7 +235,8 @@ fn created_text(seconds: i64) -> String {
 
 /// Multibase base58btc of a signature.
 fn value_text(signature: &[u8; 64]) -> String {
-    format!("{BASE58BTC}{}", bs58::encode(signature).into_string())
+    let text = base58::encode(signature).expect("64 bytes are short enough");
+    format!("{BASE58BTC}{text}")
 }
 
 /// The 64 bytes that are signed (EdDSA Cryptosuites §3.3.4): proof hash first. `None` without `proof` or `proofValue`.

@@ -5,11 +5,15 @@ use tokio::sync::oneshot;
 /// Records of one rayon job: long enough to hide the hand-over, short enough to spread over the cores.
 pub const JOB_LEN: usize = 128;
 
-/// Runs a function on the pool and waits for it without blocking an async thread.
+/// Runs a function on the pool and waits for it without blocking an async thread. Where there is no runtime, and so no such thread, it
+/// is run at once: a simulation on one thread stays on it.
 ///
 /// # Panics
 /// When the function panics.
 pub async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    if tokio::runtime::Handle::try_current().is_err() {
+        return work();
+    }
     let (sender, receiver) = oneshot::channel();
     rayon::spawn(move || {
         // The receiver is gone only when its future was dropped: the result is then not wanted.

@@ -1,6 +1,9 @@
 //! `hefu.toml`: the settings of a node. Unknown settings are refused: a typing error must not be a default.
 
+pub mod database;
 pub mod setting;
+
+pub use database::DatabaseSetting;
 
 use crate::problem::{Code, Outcome, Problem};
 use hefu_schemas::id::{Did, Origin};
@@ -30,9 +33,9 @@ pub struct Config {
     /// IANA time zone of the node, for records under the built-in agreements and for display.
     #[serde(default = "default_time_zone")]
     pub time_zone: String,
-    /// Database: `sqlite` keeps `hefu.db` in the folder.
-    #[serde(default = "default_database")]
-    pub database: String,
+    /// Database: `sqlite` keeps `hefu.db` in the folder, `postgres://…` is a server's.
+    #[serde(default)]
+    pub database: DatabaseSetting,
     /// Seconds between two pulls from a peer, before jitter.
     #[serde(default = "default_pull_interval_s")]
     pub pull_interval_s: u64,
@@ -59,10 +62,6 @@ pub struct Tls {
 
 fn default_time_zone() -> String {
     "Asia/Shanghai".to_owned()
-}
-
-fn default_database() -> String {
-    "sqlite".to_owned()
 }
 
 fn default_pull_interval_s() -> u64 {
@@ -101,9 +100,7 @@ impl Config {
         if jiff::tz::TimeZone::get(&self.time_zone).is_err() {
             return Err(wrong("time_zone", "expected an IANA name, e.g. Asia/Shanghai"));
         }
-        if self.database != "sqlite" {
-            return Err(wrong("database", "this version knows `sqlite`"));
-        }
+        self.database.place().map_err(|why| wrong("database", &why.to_string()))?;
         if !(1..=86_400).contains(&self.pull_interval_s) {
             return Err(wrong("pull_interval_s", "expected 1 to 86400 seconds"));
         }

@@ -3,14 +3,14 @@
 use crate::client::{Client, Identity, Patience};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::config::database::Place;
 use crate::folder::{Folder, write_new};
 use crate::guard;
 use crate::keys::{self, Keys};
 use crate::problem::{Code, Outcome, Problem};
 use crate::registry::Registry;
 use crate::sequencer::{self, Parts, Sequencer};
-use crate::store::sqlite::Sqlite;
-use crate::store::{OWN, OriginNo, OriginRow, SEQUENCER, Store};
+use crate::store::{Database, OWN, OriginNo, OriginRow, SEQUENCER, Store};
 use hefu_federation::append::{self, Head};
 use hefu_federation::entry::{Body, Entry};
 use hefu_federation::tree::Hash;
@@ -95,7 +95,7 @@ pub async fn init(dir: &Path, init: &Init<'_>) -> Outcome<Hash> {
     let _lock = folder.lock()?;
     let recovery = keys::create_recovery(init.recovery_out)?;
     let keys = Arc::new(Keys::create(&folder)?);
-    let store: Arc<dyn Store> = Arc::new(Sqlite::create(&folder.database()).await?);
+    let store: Arc<dyn Store> = Arc::new(create_database(&init.config, &folder).await?);
     let clock = Arc::new(Clock::default());
     let genesis = Body::Genesis(keys.genesis(&origin, &did, recovery));
     let plan = append::plan(&Head::default(), vec![genesis], clock.now_s())
@@ -103,7 +103,7 @@ pub async fn init(dir: &Path, init: &Init<'_>) -> Outcome<Hash> {
     let fingerprint =
         plan.entries.first().map(|entry| entry.leaf_hash).ok_or_else(|| Problem::new(Code::Internal, "empty plan"))?;
     store.add_origin(&origin, &did, &fingerprint, None).await?;
-    let holder = EMBEDDED_HOLDER.to_owned();
+    let holder = holder(&init.config);
     let fence = store
         .lease(SEQUENCER, &holder, clock.now_ms(), sequencer::LEASE_TTL_MS)
         .await?
@@ -157,6 +157,37 @@ fn real(path: &Path) -> std::io::Result<std::path::PathBuf> {
 /// back, so its lease passes to the next one without waiting.
 const EMBEDDED_HOLDER: &str = "embedded";
 
+/// Name of this process in leases. On a server every start has its own: whoever was paused and wakes is somebody else.
+fn holder(config: &Config) -> String {
+    if config.database.is_embedded() {
+        return EMBEDDED_HOLDER.to_owned();
+    }
+    let number = u128::from_be_bytes(crate::clock::random());
+    format!("{}-{number:032x}", std::process::id())
+}
+
+fn place(config: &Config) -> Outcome<Place> {
+    config.database.place().map_err(|why| Problem::new(Code::Configuration, format!("database: {why}")))
+}
+
+async fn create_database(config: &Config, folder: &Folder) -> Outcome<Database> {
+    Ok(match place(config)? {
+        Place::Embedded => Database::create(&folder.database()).await?,
+        Place::Server(address) => Database::found(&address).await?,
+    })
+}
+
+/// Opens the database of a node.
+///
+/// # Errors
+/// It is not there, not a node's, or cannot be reached.
+pub async fn open_database(config: &Config, folder: &Folder) -> Outcome<Database> {
+    Ok(match place(config)? {
+        Place::Embedded => Database::open(&folder.database()).await?,
+        Place::Server(address) => Database::connect(&address).await?,
+    })
+}
+
 impl Node {
     /// Opens a node: lock, settings, keys, database, guard, sequencer. `confirm_guard` lets it sign although its guard file is
     /// missing and no peer answers.
@@ -168,7 +199,7 @@ impl Node {
         let config = Config::load(dir)?;
         let lock = folder.lock()?;
         let keys = Arc::new(Keys::load(&folder)?);
-        let store: Arc<dyn Store> = Arc::new(Sqlite::open(&folder.database()).await?);
+        let store: Arc<dyn Store> = Arc::new(open_database(&config, &folder).await?);
         let clock = Arc::new(Clock::default());
         let (origin, did) = (config.origin()?, config.did()?);
         let ring = own_ring(store.as_ref(), &origin, &keys).await?;
@@ -179,7 +210,7 @@ impl Node {
             origin: origin.clone(),
             folder: folder.clone(),
             clock: clock.clone(),
-            holder: EMBEDDED_HOLDER.to_owned(),
+            holder: holder(&config),
         };
         let peers: Vec<Client> = store
             .origins()

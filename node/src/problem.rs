@@ -104,6 +104,10 @@ problems! {
     DiskFull = "disk-full" 507, "磁盘已满或拒绝写入", "the disk is full, or refuses what is written", hint "请腾出磁盘空间（或提高配额），再执行同一命令；已有回执的草稿不会重复发布。", "free space (or raise the quota), then give the same command again; a draft that has its receipt is not published twice";
     DatabaseLocked = "database-locked" 503, "数据库被其他程序占用", "another program holds the database", hint "请结束正在打开 hefu.db 的程序（备份、sqlite3 等），再试一次。", "end the program that has hefu.db open (a backup, a sqlite3 shell), then try again";
     DatabaseReadOnly = "database-read-only" 503, "数据库无法打开或写入", "the database cannot be opened or written", hint "请确认节点目录与 hefu.db 存在、归运行 hefu 的用户所有，且磁盘未以只读方式挂载。", "check that the node's folder and hefu.db are there, belong to the user that runs hefu, and are not mounted read-only";
+    DatabaseNotDurable = "database-not-durable" 503, "数据库服务器未保证落盘", "the database server does not keep what it acknowledges", hint "请在 postgresql.conf 中把所指的项设为 on 并重启服务器。", "set what is named to on in postgresql.conf and restart the server";
+    DatabaseAway = "database-away" 503, "无法连接数据库服务器", "the database server cannot be reached", hint "请确认 PostgreSQL 正在运行，hefu.toml 中的 database 地址与端口正确，防火墙放行，TLS 证书可信。", "check that PostgreSQL runs, that host and port of `database` in hefu.toml are right, that the firewall lets them through, and that its TLS certificate is trusted";
+    DatabaseDenied = "database-denied" 503, "数据库服务器拒绝登录", "the database server refuses the login", hint "请核对用户名与密码（PGPASSWORD 或 ~/.pgpass）、数据库名，以及服务器的 pg_hba.conf。", "check the user and password (PGPASSWORD or ~/.pgpass), the name of the database, and pg_hba.conf on the server";
+    DatabaseBusy = "database-busy" 503, "数据库繁忙", "the database is busy", hint "请稍后重试；如经常出现，请提高 max_connections 或减少同时运行的进程。", "try again in a moment; if it happens often, raise max_connections or run fewer processes";
     Behind = "behind" 409, "尚未拉取到所要求的位置", "this node has not pulled that far yet", hint "拉取后重试。", "pull, then try again";
     DemoFailed = "demo-failed" 500, "演示结果与预期不符", "the demo did not find what it planted", hint "用 --keep 重跑并查看各节点日志。", "run it again with --keep and look at the nodes' logs";
     Damaged = "damaged" 500, "存储的数据已损坏", "stored data is damaged", hint "运行 hefu fsck 查看范围，从备份或对端恢复。", "run `hefu fsck` to see what, and restore from a backup or a peer";
@@ -119,6 +123,7 @@ impl Code {
             Self::DemoFailed => 1,
             Self::PeerUnavailable | Self::Unavailable | Self::NotSigning | Self::Busy | Self::Behind => 4,
             Self::DiskFull | Self::DatabaseLocked | Self::DatabaseReadOnly => 4,
+            Self::DatabaseNotDurable | Self::DatabaseAway | Self::DatabaseDenied | Self::DatabaseBusy => 4,
             _ => 3,
         }
     }
@@ -226,6 +231,9 @@ impl From<crate::store::StoreError> for Problem {
             E::Conflict { .. } => Self::new(Code::NotSigning, error),
             E::Damaged { .. } => Self::new(Code::Damaged, error),
             E::Differs { .. } => Self::new(Code::Conflict, error),
+            E::Occupied => Self::new(Code::AlreadyInitialised, error),
+            E::Empty => Self::new(Code::NotInitialised, error),
+            E::NotDurable { .. } => Self::new(Code::DatabaseNotDurable, error),
             E::Database(_) | E::Migrate(_) => Self::new(crate::store::fault::code(&error), error),
         }
     }

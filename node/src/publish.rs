@@ -25,7 +25,7 @@ use hefu_schemas::id::{Digest, RecordId};
 use hefu_schemas::violation::Violation;
 use population::Population;
 use rayon::prelude::*;
-use seal::{Staged, seal};
+use seal::{Sealing, Staged, seal};
 use serde_json::{Value, json};
 use spool::{Reader, Spool};
 use std::collections::HashMap;
@@ -111,7 +111,8 @@ impl Staging {
         let (node, created_s) = (self.node.clone(), self.created_s);
         let snapshot = self.options.scope.within(self.node.registry.snapshot());
         let staged: Vec<Result<Staged, seal::Refused>> = compute(move || {
-            let job = |line: &Vec<u8>| seal(&node, &snapshot, created_s, line);
+            let sealing = Sealing::new(&node, &snapshot, created_s);
+            let job = |line: &Vec<u8>| seal(&sealing, line);
             lines.par_iter().with_min_len(crate::compute::JOB_LEN / 4).map(job).collect()
         })
         .await;
@@ -135,7 +136,7 @@ impl Staging {
     /// A correction is filed under the keys of what it corrects too, or that key would not hear of it.
     async fn file_under_corrected(&self, corrected: RecordId, sealed: &mut Sealed) -> Outcome<()> {
         if let Some(index) = self.node.store.index_of(OWN, corrected).await? {
-            sealed.keys.extend(crate::pull::keys_at(&self.node, OWN, index).await?);
+            sealed.keys.extend(crate::pull::keys_at(self.node.store.as_ref(), OWN, index).await?);
             sealed.keys.sort();
             sealed.keys.dedup();
         }

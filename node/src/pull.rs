@@ -7,7 +7,10 @@ mod keys;
 mod observe;
 
 pub(crate) use judge::keys_at;
+pub use judge::{judge_rows, wanted, with_keys_of_corrected};
+pub use keys::dispute;
 pub(crate) use keys::signer_of;
+pub use observe::{Wrong, note};
 
 use crate::Node;
 use crate::client::Client;
@@ -19,7 +22,7 @@ use crate::guard::stored_root;
 use crate::node::ring_of;
 use crate::problem::{Code, Outcome, Problem};
 use crate::registry::Known;
-use crate::store::{ActRow, OriginNo, OriginRow};
+use crate::store::{ActRow, OriginNo, OriginRow, Store};
 use hefu_federation::append::{self, Head, plan_data};
 use hefu_federation::checkpoint::Checkpoint;
 use hefu_federation::commitment::blind_label;
@@ -31,7 +34,6 @@ use hefu_federation::tile::{MAX_BUNDLE_LEN, TILE_WIDTH, TileMap, TilePath, decod
 use hefu_federation::tree::{consistency_subtrees, prove_consistency, root_at, root_subtrees, verify_consistency};
 use hefu_federation::trust::KeyRing;
 use hefu_schemas::id::Digest;
-use observe::Wrong;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::sync::Arc;
@@ -92,7 +94,7 @@ pub async fn pull(node: &Arc<Node>, peer: &OriginRow) -> Outcome<Report> {
     if let Err(problem) = round.log().await {
         // A gap is what is not shown at all: bytes that do not verify may be damaged on their way.
         if problem.extra.contains_key(MISSING) && round.state.checkpoint.is_some() {
-            observe::note(node, peer, Wrong::Gap(round.head.range.size())).await?;
+            note(node.store.as_ref(), peer, Wrong::Gap(round.head.range.size()), node.clock.now_ms()).await?;
         }
         return Err(problem);
     }
@@ -178,7 +180,7 @@ impl<'a> Round<'a> {
         };
         write().map_err(|error| Problem::new(Code::Unavailable, format!("evidence: {error}")))?;
         // The finding first: were we to stop in between, the next round comes here again.
-        observe::note(self.node, &self.peer, Wrong::Split(checkpoint.size)).await?;
+        note(self.node.store.as_ref(), &self.peer, Wrong::Split(checkpoint.size), self.node.clock.now_ms()).await?;
         self.node.store.set_stopped(self.peer.no, Some(&why)).await?;
         Ok(Problem::new(
             Code::SplitView,
@@ -281,31 +283,12 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
-    /// Searches the entries for the labels of the agreements that we share with the peer. What to fetch is a query over the rows
-    /// that this adds: an agreement that arrives late finds its old entries too.
+    /// Searches the entries for the labels of the agreements that we share with the peer.
     async fn label(&mut self) -> Outcome<()> {
         let size = self.head.range.size();
         for known in self.shared() {
-            let mut from = self.node.store.labelled_until(self.peer.no, known.no).await?;
-            while from < size {
-                let mut until = size.min((from / LABEL_STEP + 1) * LABEL_STEP);
-                let mut entries = entries_between(self.node, self.peer.no, from, until).await?;
-                let unknown = entries.iter().position(|(_, entry)| entry.body == Body::Unknown);
-                if let Some(position) = unknown {
-                    // It may change what later entries mean (protocol §3): the cursor stays before it until it is understood.
-                    entries.truncate(position);
-                    until = from + u64::try_from(position).unwrap_or(0);
-                    tracing::warn!(origin = %self.peer.origin, index = until, "unknown kind of entry: later entries are not judged");
-                }
-                let rows = {
-                    let known = known.clone();
-                    compute(move || labelled(&known, &entries)).await
-                };
-                self.node.store.add_wanted(self.peer.no, known.no, &rows, until).await?;
-                from = until;
-                if unknown.is_some() {
-                    break;
-                }
+            if let Some(index) = label(self.node.store.as_ref(), self.peer.no, &known, size).await? {
+                tracing::warn!(origin = %self.peer.origin, index, "unknown kind of entry: later entries are not judged");
             }
         }
         Ok(())
@@ -354,8 +337,40 @@ pub(crate) async fn found(client: &Client, peer: &OriginRow) -> Outcome<KeyRing>
     Err(misbehaved(&"no first entry"))
 }
 
+/// Searches the entries below `size` for the label of an agreement. What to fetch is a query over the rows that this adds: an
+/// agreement that arrives late finds its old entries too. Returns the index of an entry that is not understood, where the search ends.
+///
+/// # Errors
+/// The store fails.
+pub async fn label(store: &dyn Store, peer: OriginNo, known: &Arc<Known>, size: u64) -> Outcome<Option<u64>> {
+    let mut from = store.labelled_until(peer, known.no).await?;
+    while from < size {
+        let mut until = size.min((from / LABEL_STEP + 1) * LABEL_STEP);
+        let mut entries = entries_in(store, peer, from, until).await?;
+        let unknown = entries.iter().position(|(_, entry)| entry.body == Body::Unknown);
+        if let Some(position) = unknown {
+            // It may change what later entries mean (protocol §3): the cursor stays before it until it is understood.
+            entries.truncate(position);
+            until = from + u64::try_from(position).unwrap_or(0);
+        }
+        let rows = {
+            let known = known.clone();
+            compute(move || labelled(&known, &entries)).await
+        };
+        store.add_wanted(peer, known.no, &rows, until).await?;
+        from = until;
+        if unknown.is_some() {
+            return Ok(Some(until));
+        }
+    }
+    Ok(None)
+}
+
 /// Verifies bundles one after the other; each group starts where the last one ended.
-fn verify(
+///
+/// # Errors
+/// A bundle differs from its hash, or its entries may not stand there.
+pub fn verify(
     frontier: &Frontier,
     paths: &[TilePath],
     bundles: &[bytes::Bytes],
@@ -377,10 +392,18 @@ fn verify(
 /// # Errors
 /// The store fails, or a bundle is damaged.
 pub async fn entries_between(node: &Node, origin: OriginNo, from: u64, until: u64) -> Outcome<Vec<(u64, Entry)>> {
+    entries_in(node.store.as_ref(), origin, from, until).await
+}
+
+/// The same of a store.
+///
+/// # Errors
+/// As [`entries_between`].
+pub async fn entries_in(store: &dyn Store, origin: OriginNo, from: u64, until: u64) -> Outcome<Vec<(u64, Entry)>> {
     let mut bundles = Vec::new();
     for index in from / TILE_WIDTH..until.div_ceil(TILE_WIDTH) {
         let damaged = || Problem::new(Code::Damaged, format!("entry_bundle {index}"));
-        bundles.push((index, node.store.bundle(origin, index).await?.ok_or_else(damaged)?));
+        bundles.push((index, store.bundle(origin, index).await?.ok_or_else(damaged)?));
     }
     compute(move || {
         let parse = |(index, (width, bytes)): &(u64, (u16, Vec<u8>))| {

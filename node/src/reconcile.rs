@@ -5,13 +5,14 @@
 //! ```
 
 use crate::Node;
+use crate::clock::date_at;
 use crate::compute::compute;
 use crate::node::ring_of;
 use crate::problem::Outcome;
 use crate::publish::view_of;
 use crate::pull::signer_of;
 use crate::registry::Known;
-use crate::store::{AgreementNo, DirtyRow, EvaluatedKey, OriginNo, OriginRow, PayloadRow};
+use crate::store::{AgreementNo, DirtyRow, EvaluatedKey, OriginNo, OriginRow, PayloadRow, Store};
 use hefu_federation::pull::{Check, PayloadState};
 use hefu_federation::reconcile::key::{Key, KeyType};
 use hefu_federation::reconcile::{Context, Evaluation, Fact, Flaw, reconcile, reconcile_agreement, reconcile_entry};
@@ -50,70 +51,75 @@ pub async fn run(node: &Arc<Node>) -> Outcome<Report> {
     for known in snapshot.iter().rev() {
         if !done.contains(&known.no) {
             done.push(known.no);
-            report.keys += agreement(node, known).await?;
+            report.keys += agreement(node.store.as_ref(), node.clock.now_ms(), known).await?;
         }
     }
     report.findings = node.store.finding_counts().await?.iter().map(|(.., count)| count).sum();
     Ok(report)
 }
 
-async fn agreement(node: &Arc<Node>, known: &Arc<Known>) -> Outcome<u64> {
-    let as_of = node.clock.today(&known.document.terms.time_zone);
+/// Evaluates everything that waits of one agreement, as of the day that `now_ms` is in its time zone; the number of keys. One at a
+/// time on one store.
+///
+/// # Errors
+/// The store fails.
+pub async fn agreement(store: &dyn Store, now_ms: i64, known: &Arc<Known>) -> Outcome<u64> {
+    let as_of = date_at(now_ms, &known.document.terms.time_zone);
     let mut evaluated = 0;
     loop {
-        let dirty = node.store.dirty(known.no, STEP_ROWS).await?;
+        let dirty = store.dirty(known.no, STEP_ROWS).await?;
         if dirty.is_empty() {
             break;
         }
-        evaluated += step(node, known, as_of, dirty).await?;
+        evaluated += step(store, now_ms, known, as_of, dirty).await?;
     }
-    evaluated += signatures(node, known, as_of).await?;
+    evaluated += signatures(store, now_ms, known, as_of).await?;
     loop {
-        let due = node.store.due(known.no, as_of, STEP_KEYS).await?;
+        let due = store.due(known.no, as_of, STEP_KEYS).await?;
         if due.is_empty() {
             return Ok(evaluated);
         }
-        let keys = evaluate(node, known, as_of, &due, &[]).await?;
+        let keys = evaluate(store, known, as_of, &due, &[]).await?;
         evaluated += u64::try_from(keys.len()).unwrap_or(0);
-        node.store.commit_evaluations(known.no, as_of, &[], &keys, node.clock.now_ms()).await?;
+        store.commit_evaluations(known.no, as_of, &[], &keys, now_ms).await?;
     }
 }
 
 /// Evaluates the key of the agreement itself. Its facts are acts and proofs, which are not queued: it is looked at in each round,
 /// and stored when its findings change.
-async fn signatures(node: &Arc<Node>, known: &Arc<Known>, as_of: Date) -> Outcome<u64> {
+async fn signatures(store: &dyn Store, now_ms: i64, known: &Arc<Known>, as_of: Date) -> Outcome<u64> {
     let key = Key::agreement(known.document.id);
-    let evaluated = evaluate(node, known, as_of, std::slice::from_ref(&key), &[]).await?;
-    let stored = node.store.bucket_findings(known.no, key.bucket()).await?;
+    let evaluated = evaluate(store, known, as_of, std::slice::from_ref(&key), &[]).await?;
+    let stored = store.bucket_findings(known.no, key.bucket()).await?;
     let stored = stored.into_iter().filter(|(other, _)| *other == key).map(|(_, finding)| finding);
     if evaluated.iter().flat_map(|evaluated| evaluated.findings.iter().cloned()).eq(stored) {
         return Ok(0);
     }
-    node.store.commit_evaluations(known.no, as_of, &[], &evaluated, node.clock.now_ms()).await?;
+    store.commit_evaluations(known.no, as_of, &[], &evaluated, now_ms).await?;
     Ok(1)
 }
 
-async fn step(node: &Arc<Node>, known: &Arc<Known>, as_of: Date, dirty: Vec<DirtyRow>) -> Outcome<u64> {
+async fn step(store: &dyn Store, now_ms: i64, known: &Arc<Known>, as_of: Date, dirty: Vec<DirtyRow>) -> Outcome<u64> {
     let mut keys: Vec<Key> = dirty.iter().map(|row| row.key.clone()).collect();
     keys.sort();
     keys.dedup();
     let mut evaluated = Vec::with_capacity(keys.len());
     for part in keys.chunks(STEP_KEYS) {
-        evaluated.extend(evaluate(node, known, as_of, part, &dirty).await?);
+        evaluated.extend(evaluate(store, known, as_of, part, &dirty).await?);
     }
     let count = u64::try_from(evaluated.len()).unwrap_or(0);
-    node.store.commit_evaluations(known.no, as_of, &dirty, &evaluated, node.clock.now_ms()).await?;
+    store.commit_evaluations(known.no, as_of, &dirty, &evaluated, now_ms).await?;
     Ok(count)
 }
 
 async fn evaluate(
-    node: &Arc<Node>,
+    store: &dyn Store,
     known: &Arc<Known>,
     as_of: Date,
     keys: &[Key],
     dirty: &[DirtyRow],
 ) -> Outcome<Vec<EvaluatedKey>> {
-    let found = evaluations(node, known, as_of, keys, dirty, None).await?;
+    let found = evaluations(store, known, as_of, keys, dirty, None).await?;
     let evaluated = keys.iter().zip(found).map(|(key, (evaluation, _))| EvaluatedKey {
         key: key.clone(),
         findings: evaluation.findings,
@@ -130,23 +136,23 @@ pub type Bounds = HashMap<OriginNo, u64>;
 /// # Errors
 /// The store fails.
 pub async fn evaluations(
-    node: &Arc<Node>,
+    store: &dyn Store,
     known: &Arc<Known>,
     as_of: Date,
     keys: &[Key],
     dirty: &[DirtyRow],
     bounds: Option<&Bounds>,
 ) -> Outcome<Vec<(Evaluation, usize)>> {
-    let mut rows = node.store.facts(known.no, keys, dirty).await?;
-    let mut cited = node.store.cited(known.no, keys).await?;
+    let mut rows = store.facts(known.no, keys, dirty).await?;
+    let mut cited = store.cited(known.no, keys).await?;
     if let Some(bounds) = bounds {
         for rows in [&mut rows, &mut cited] {
             rows.retain(|(_, origin, row)| bounds.get(origin).is_some_and(|bound| row.index < *bound));
         }
     }
     let (flawed, rows): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(position, ..)| is_entry(keys, *position));
-    let rows_of_origins = node.store.origins().await?;
-    let rings = rings(node, &rows_of_origins, &flawed).await?;
+    let rows_of_origins = store.origins().await?;
+    let rings = rings(store, &rows_of_origins, &flawed).await?;
     let origins: HashMap<OriginNo, Origin> = rows_of_origins.into_iter().map(|row| (row.no, row.origin)).collect();
     let (known, keys, bounds) = (known.clone(), keys.to_vec(), bounds.cloned());
     Ok(compute(move || {
@@ -189,7 +195,7 @@ fn absent() -> (Evaluation, usize) {
 
 /// The keys of the origins of which held records are asked as entries: those in dispute.
 async fn rings(
-    node: &Node,
+    store: &dyn Store,
     origins: &[OriginRow],
     flawed: &[(usize, OriginNo, PayloadRow)],
 ) -> Outcome<HashMap<OriginNo, KeyRing>> {
@@ -197,7 +203,7 @@ async fn rings(
     let held = flawed.iter().filter(|(_, _, row)| row.state == PayloadState::Held);
     let asked: BTreeSet<OriginNo> = held.map(|(_, origin, _)| *origin).collect();
     for row in origins.iter().filter(|row| asked.contains(&row.no)) {
-        rings.insert(row.no, ring_of(node.store.as_ref(), row).await?);
+        rings.insert(row.no, ring_of(store, row).await?);
     }
     Ok(rings)
 }

@@ -4,12 +4,13 @@
 pub mod difference;
 
 use crate::Node;
+use crate::clock::date_at;
 use crate::guard::stored_root;
 use crate::problem::{Code, Outcome, Problem};
 use crate::publish::view_of;
 use crate::reconcile::{Bounds, evaluations};
 use crate::registry::Known;
-use crate::store::{BucketKey, BucketRow, OWN, OriginRow};
+use crate::store::{BucketKey, BucketRow, OWN, OriginRow, Store};
 use difference::Difference;
 use hefu_federation::base64url::{decode_array, encode};
 use hefu_federation::key::Role;
@@ -85,18 +86,26 @@ impl Question {
 /// # Errors
 /// A party's log is not held at all.
 pub async fn question(node: &Node, known: &Known, as_of: Option<Date>) -> Outcome<Question> {
-    let as_of = as_of.unwrap_or_else(|| node.clock.today(&known.document.terms.time_zone));
+    question_at(node.store.as_ref(), node.clock.now_ms(), known, as_of).await
+}
+
+/// The same of a store.
+///
+/// # Errors
+/// As [`question`].
+pub async fn question_at(store: &dyn Store, now_ms: i64, known: &Known, as_of: Option<Date>) -> Outcome<Question> {
+    let as_of = as_of.unwrap_or_else(|| date_at(now_ms, &known.document.terms.time_zone));
     let mut heads = BTreeMap::new();
-    for row in parties(node, known).await? {
-        let size = node.store.head(row.no).await?.size;
-        heads.insert(row.origin, (size, stored_root(node.store.as_ref(), row.no, size).await?));
+    for row in parties(store, known).await? {
+        let size = store.head(row.no).await?.size;
+        heads.insert(row.origin, (size, stored_root(store, row.no, size).await?));
     }
     Ok(Question { as_of, heads })
 }
 
 /// The parties' rows; every one must be followed.
-async fn parties(node: &Node, known: &Known) -> Outcome<Vec<OriginRow>> {
-    let rows = node.store.origins().await?;
+async fn parties(store: &dyn Store, known: &Known) -> Outcome<Vec<OriginRow>> {
+    let rows = store.origins().await?;
     let find = |origin: &Origin| {
         rows.iter().find(|row| row.origin == *origin).cloned().ok_or_else(|| {
             Problem::new(Code::UnknownPeer, format!("{origin} is a party that this node does not follow"))
@@ -112,16 +121,24 @@ async fn parties(node: &Node, known: &Known) -> Outcome<Vec<OriginRow>> {
 pub async fn state(node: &Arc<Node>, known: &Arc<Known>, question: &Question) -> Outcome<Statement> {
     crate::reconcile::run(node).await?;
     let _no_change_meanwhile = node.reconciling.lock().await;
-    let parties = parties(node, known).await?;
+    compute(node.store.as_ref(), node.clock.now_ms(), known, question).await
+}
+
+/// The same of a store whose queue is empty and stays so meanwhile.
+///
+/// # Errors
+/// As [`state`].
+pub async fn compute(store: &dyn Store, now_ms: i64, known: &Arc<Known>, question: &Question) -> Outcome<Statement> {
+    let parties = parties(store, known).await?;
     let mut bounds = Bounds::new();
     let mut states = BTreeMap::new();
     for row in &parties {
         let (size, root) = asked_head(question, row)?;
-        check_head(node, row, size, &root).await?;
+        check_head(store, row, size, &root).await?;
         bounds.insert(row.no, size);
-        states.insert(row.origin.clone(), node.store.states_digest(row.no, known.no, size).await?);
+        states.insert(row.origin.clone(), store.states_digest(row.no, known.no, size).await?);
     }
-    let buckets = buckets(node, known, question.as_of, &bounds).await?;
+    let buckets = buckets(store, now_ms, known, question.as_of, &bounds).await?;
     let digests: Vec<_> = buckets.iter().map(|row| row.digest).collect();
     let digest = tally_digest(&digests).ok_or_else(|| Problem::new(Code::Internal, "not 4,096 buckets"))?;
     let total = |position: usize| buckets.iter().filter_map(|row| row.findings.get(position)).sum();
@@ -144,12 +161,12 @@ fn asked_head(question: &Question, row: &OriginRow) -> Outcome<(u64, Hash)> {
     question.heads.get(&row.origin).copied().ok_or_else(lacks)
 }
 
-async fn check_head(node: &Node, row: &OriginRow, size: u64, root: &Hash) -> Outcome<()> {
-    let held = node.store.head(row.no).await?.size;
+async fn check_head(store: &dyn Store, row: &OriginRow, size: u64, root: &Hash) -> Outcome<()> {
+    let held = store.head(row.no).await?.size;
     if held < size {
         return Err(Problem::new(Code::Behind, format!("{}: {held} of {size} entries held", row.origin)));
     }
-    if stored_root(node.store.as_ref(), row.no, size).await? != *root {
+    if stored_root(store, row.no, size).await? != *root {
         return Err(Problem::new(Code::SplitView, format!("{}: another root at size {size}", row.origin)));
     }
     Ok(())
@@ -157,44 +174,50 @@ async fn check_head(node: &Node, row: &OriginRow, size: u64, root: &Hash) -> Out
 
 /// All 4,096 buckets for a date and bounds. Cached ones serve when the date is today's and no entry at or above the bounds touches
 /// them; the others are evaluated in memory.
-async fn buckets(node: &Arc<Node>, known: &Arc<Known>, as_of: Date, bounds: &Bounds) -> Outcome<Vec<BucketRow>> {
-    let today = node.clock.today(&known.document.terms.time_zone);
-    refresh(node, known).await?;
+async fn buckets(
+    store: &dyn Store,
+    now_ms: i64,
+    known: &Arc<Known>,
+    as_of: Date,
+    bounds: &Bounds,
+) -> Outcome<Vec<BucketRow>> {
+    let today = date_at(now_ms, &known.document.terms.time_zone);
+    refresh(store, known).await?;
     let mut rows: HashMap<u16, BucketRow> =
-        node.store.buckets(known.no).await?.into_iter().map(|row| (row.bucket, row)).collect();
+        store.buckets(known.no).await?.into_iter().map(|row| (row.bucket, row)).collect();
     // On another date every key is evaluated anew; a bucket without a row has none.
     let special: BTreeSet<u16> =
-        if as_of == today { beyond(node, known, bounds).await? } else { rows.keys().copied().collect() };
+        if as_of == today { beyond(store, known, bounds).await? } else { rows.keys().copied().collect() };
     for bucket in special {
-        rows.insert(bucket, evaluated_bucket(node, known, as_of, bounds, bucket).await?);
+        rows.insert(bucket, evaluated_bucket(store, known, as_of, bounds, bucket).await?);
     }
     let empty = |bucket| BucketRow { bucket, digest: BucketHasher::new().finish(), matched: 0, findings: [0; 4] };
     Ok((0..BUCKETS).map(|bucket| rows.remove(&bucket).unwrap_or_else(|| empty(bucket))).collect())
 }
 
 /// Computes the stale buckets from stored facts and findings: no payload is read.
-async fn refresh(node: &Node, known: &Known) -> Outcome<()> {
-    let mut stale = node.store.stale_buckets(known.no).await?;
+async fn refresh(store: &dyn Store, known: &Known) -> Outcome<()> {
+    let mut stale = store.stale_buckets(known.no).await?;
     // The agreement's own key has no fact that would make its bucket stale for the first time.
     let own = Key::agreement(known.document.id).bucket();
-    if !stale.contains(&own) && !node.store.buckets(known.no).await?.iter().any(|row| row.bucket == own) {
+    if !stale.contains(&own) && !store.buckets(known.no).await?.iter().any(|row| row.bucket == own) {
         stale.push(own);
     }
     for part in stale.chunks(64) {
         let mut rows = Vec::with_capacity(part.len());
         for bucket in part {
-            let keys = keys_of_bucket(node, known, *bucket).await?;
-            let found = node.store.bucket_findings(known.no, *bucket).await?;
+            let keys = keys_of_bucket(store, known, *bucket).await?;
+            let found = store.bucket_findings(known.no, *bucket).await?;
             rows.push(summed(*bucket, &keys, found));
         }
-        node.store.store_buckets(known.no, &rows).await?;
+        store.store_buckets(known.no, &rows).await?;
     }
     Ok(())
 }
 
 /// The keys of a bucket, in key order: those that have facts, and the agreement's own.
-pub(crate) async fn keys_of_bucket(node: &Node, known: &Known, bucket: u16) -> Outcome<Vec<BucketKey>> {
-    let mut keys = node.store.bucket_keys(known.no, bucket).await?;
+pub(crate) async fn keys_of_bucket(store: &dyn Store, known: &Known, bucket: u16) -> Outcome<Vec<BucketKey>> {
+    let mut keys = store.bucket_keys(known.no, bucket).await?;
     let own = Key::agreement(known.document.id);
     if own.bucket() == bucket {
         keys.push(BucketKey { key: own, origins: 0 });
@@ -243,18 +266,18 @@ impl Sum {
 }
 
 /// The buckets that entries at or above the bounds touch.
-async fn beyond(node: &Node, known: &Known, bounds: &Bounds) -> Outcome<BTreeSet<u16>> {
+async fn beyond(store: &dyn Store, known: &Known, bounds: &Bounds) -> Outcome<BTreeSet<u16>> {
     let mut touched = BTreeSet::new();
-    let origins = node.store.origins().await?;
+    let origins = store.origins().await?;
     for (origin, bound) in bounds {
         if let Some(row) = origins.iter().find(|row| row.no == *origin) {
-            let ring = crate::node::ring_of(node.store.as_ref(), row).await?;
+            let ring = crate::node::ring_of(store, row).await?;
             // A revocation above the head does not count, and may concern any record before it.
             if ring.revocations().iter().any(|revocation| revocation.at >= *bound) {
                 return Ok((0..BUCKETS).collect());
             }
         }
-        let size = node.store.head(*origin).await?.size;
+        let size = store.head(*origin).await?.size;
         let party = origins.iter().find(|row| row.no == *origin).map(|row| &row.origin);
         // Acts above the heads do not count either.
         let acts = party.and_then(|party| known.acts.get(party)).into_iter().flatten();
@@ -263,13 +286,13 @@ async fn beyond(node: &Node, known: &Known, bounds: &Bounds) -> Outcome<BTreeSet
         }
         let mut from = *bound;
         while from < size {
-            let rows = node.store.rows(*origin, known.no, from, size, ROWS_STEP).await?;
+            let rows = store.rows(*origin, known.no, from, size, ROWS_STEP).await?;
             let Some(last) = rows.last() else { break };
             from = last.index + 1;
             let mut with_keys = Vec::with_capacity(rows.len());
             for row in rows {
                 let corrected = match row.of {
-                    Some(of) => crate::pull::keys_at(node, *origin, of).await?,
+                    Some(of) => crate::pull::keys_at(store, *origin, of).await?,
                     None => Vec::new(),
                 };
                 let own = view_of(&row).map(|view| keys_of(&view)).unwrap_or_default();
@@ -279,7 +302,7 @@ async fn beyond(node: &Node, known: &Known, bounds: &Bounds) -> Outcome<BTreeSet
                 touched.extend(own.iter().chain(&corrected).map(Key::bucket));
                 with_keys.push((row, own));
             }
-            let concerned = node.store.concerned(known.no, *origin, &with_keys).await?;
+            let concerned = store.concerned(known.no, *origin, &with_keys).await?;
             touched.extend(concerned.iter().map(Key::bucket));
         }
     }
@@ -287,14 +310,14 @@ async fn beyond(node: &Node, known: &Known, bounds: &Bounds) -> Outcome<BTreeSet
 }
 
 async fn evaluated_bucket(
-    node: &Arc<Node>,
+    store: &dyn Store,
     known: &Arc<Known>,
     as_of: Date,
     bounds: &Bounds,
     bucket: u16,
 ) -> Outcome<BucketRow> {
-    let keys: Vec<Key> = keys_of_bucket(node, known, bucket).await?.into_iter().map(|row| row.key).collect();
-    let found = evaluations(node, known, as_of, &keys, &[], Some(bounds)).await?;
+    let keys: Vec<Key> = keys_of_bucket(store, known, bucket).await?.into_iter().map(|row| row.key).collect();
+    let found = evaluations(store, known, as_of, &keys, &[], Some(bounds)).await?;
     let mut sum = Sum::new(bucket);
     // A key without a fact below the bounds does not exist yet.
     for (key, (evaluation, _)) in keys.iter().zip(found).filter(|(_, (_, facts))| *facts > 0) {
@@ -321,7 +344,8 @@ pub async fn ask(node: &Arc<Node>, known: &Arc<Known>, as_of: Option<Date>) -> O
     let ours = state(node, known, &question).await?;
     let signed = ours.sign(&node.keys.request_id(&node.did), &node.keys.request);
     node.store.add_tally(known.no, ours.as_of, OWN, &signed, node.clock.now_ms()).await?;
-    let others: Vec<OriginRow> = parties(node, known).await?.into_iter().filter(|row| row.no != OWN).collect();
+    let others: Vec<OriginRow> =
+        parties(node.store.as_ref(), known).await?.into_iter().filter(|row| row.no != OWN).collect();
     let asked = others.iter().map(|row| ask_one(node, known, row, &question, &ours));
     let results = futures_util::future::join_all(asked).await;
     let answers =

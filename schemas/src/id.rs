@@ -186,7 +186,8 @@ impl AgreementId {
 fn parse_uuid_urn(text: &str) -> Option<Uuid> {
     let rest = text.strip_prefix("urn:uuid:")?;
     let uuid = Uuid::try_parse(rest).ok()?;
-    (uuid.hyphenated().to_string() == rest).then_some(uuid)
+    let mut written = [0; uuid::fmt::Hyphenated::LENGTH];
+    (*uuid.hyphenated().encode_lower(&mut written) == *rest).then_some(uuid)
 }
 
 impl Digest {

@@ -13,6 +13,7 @@ use crate::scan::{Item, Scanned};
 use crate::validate::{SchemaName, validate};
 use crate::violation::Violation;
 use jiff::civil::Date;
+use std::borrow::Cow;
 
 /// The two contexts of every record, in order; never fetched, never processed as JSON-LD.
 pub const CONTEXTS: [&str; 2] = ["https://www.w3.org/ns/credentials/v2", "https://w3id.org/hefu/contexts/v1.jsonld"];
@@ -112,17 +113,17 @@ pub struct View<'a> {
     /// Its id.
     pub id: RecordId,
     /// The issuer, as text.
-    pub issuer: String,
+    pub issuer: Cow<'a, str>,
     /// First ten characters of `validFrom`.
     pub valid_from: Date,
     /// `validFrom` as written.
-    pub valid_from_text: String,
+    pub valid_from_text: Cow<'a, str>,
     /// The cited agreement.
     pub agreement: AgreementId,
     /// The cited version.
     pub agreement_version: u32,
     /// Id of the schema.
-    pub schema: String,
+    pub schema: Cow<'a, str>,
     /// The record that this one continues.
     pub follows: Option<RecordId>,
     /// The record that this one corrects.
@@ -130,18 +131,18 @@ pub struct View<'a> {
     /// The records, own or a peer's, on which this decision relied.
     pub basis: Vec<(String, RecordId)>,
     /// Code and scheme-independent name of the stating office: `statedBy.code`.
-    pub stated_by: String,
+    pub stated_by: Cow<'a, str>,
     /// `credentialSubject`.
     pub subject: Item<'a>,
     /// `proof.verificationMethod`.
-    pub verification_method: String,
+    pub verification_method: Cow<'a, str>,
 }
 
 impl<'a> View<'a> {
     /// Reads the envelope; `None` where a member is missing or malformed.
     pub fn read(document: &'a Scanned<'_>) -> Option<Self> {
         let root = document.root();
-        let text = |item: Item<'_>| item.as_str().map(std::borrow::Cow::into_owned);
+        let text = |item: Item<'a>| item.as_str();
         let terms = root.member("termsOfUse")?.items().next()?;
         let valid_from_text = text(root.member("validFrom")?)?;
         Some(Self {

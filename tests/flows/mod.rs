@@ -4,6 +4,7 @@ mod demo;
 mod federation;
 mod flaws;
 mod guard;
+mod postgres;
 mod publish;
 mod pull;
 mod recognition;

@@ -13,11 +13,21 @@ use jiff::civil::{Date, date};
 use uuid::Uuid;
 
 /// One implementation under test, in a place of its own.
-pub(super) trait Fixture {
+pub(super) trait Fixture: Sized {
+    /// A new, empty one. `None`, with a word to standard error, where this machine cannot have one: the case passes.
+    async fn create() -> Option<Self>;
     /// The store.
     fn store(&self) -> &dyn Store;
+}
+
+/// One that outlives its process.
+pub(super) trait Reopen: Fixture {
     /// Drops the store as a crash would, and opens it again.
     async fn reopen(&mut self);
+}
+
+/// One that statements of SQL reach.
+pub(super) trait Damage: Fixture {
     /// Runs a statement behind the store's back, its constraints off.
     async fn damage(&self, sql: &'static str);
 }

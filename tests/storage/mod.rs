@@ -2,12 +2,16 @@
 
 mod agreements;
 mod citing;
+mod damages;
 mod fixture;
 mod guards;
 mod logs;
+mod memory;
 mod payloads;
+mod postgres;
 mod reconciling;
 mod restarts;
 mod searching;
 mod sqlite;
+mod suite;
 mod tokens;

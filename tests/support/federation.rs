@@ -45,6 +45,14 @@ impl TestFederation {
         for code in codes {
             nodes.push(TestNode::new(code).await);
         }
+        Self::of(nodes).await
+    }
+
+    /// These nodes, after they have begun to follow each other.
+    ///
+    /// # Panics
+    /// When anything fails.
+    pub async fn of(nodes: Vec<TestNode>) -> Self {
         let federation = Self { nodes, agreement: None };
         for node in &federation.nodes {
             for peer in federation.others(node) {

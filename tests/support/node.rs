@@ -108,7 +108,7 @@ impl TestNode {
             city: code.to_owned(),
             name: BTreeMap::from([("zh".to_owned(), "测试".to_owned()), ("en".to_owned(), "Test".to_owned())]),
             time_zone: "Asia/Shanghai".to_owned(),
-            database: "sqlite".to_owned(),
+            database: hefu_node::config::DatabaseSetting::default(),
             pull_interval_s: 60,
             allow_private_addresses: true,
             tls: Tls { certificate: Some(chain), key: Some(key), behind_gateway: false },

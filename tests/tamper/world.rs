@@ -67,7 +67,7 @@ impl Town {
             city: code.to_owned(),
             name: BTreeMap::from([("zh".to_owned(), city.name.zh.clone())]),
             time_zone: TIME_ZONE.to_owned(),
-            database: "sqlite".to_owned(),
+            database: hefu_node::config::DatabaseSetting::default(),
             // Nothing is pulled behind the test's back.
             pull_interval_s: 86_400,
             allow_private_addresses: true,

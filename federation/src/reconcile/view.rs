@@ -106,13 +106,13 @@ impl View {
         };
         Some(Self {
             id: envelope.id,
-            issuer: envelope.issuer,
+            issuer: envelope.issuer.into_owned(),
             valid_from: envelope.valid_from,
             agreement: (envelope.agreement, envelope.agreement_version),
             follows: envelope.follows,
             supersedes: envelope.supersedes,
             basis: envelope.basis,
-            stated_by: envelope.stated_by,
+            stated_by: envelope.stated_by.into_owned(),
             body,
         })
     }

@@ -1,12 +1,13 @@
 //! `hefu init`.
 
 use super::{Globals, output};
-use crate::config::{Config, Tls};
+use crate::config::{Config, DatabaseSetting, Tls};
 use crate::node::{self, Init as Parts};
 use crate::problem::{Code, Outcome, Problem};
 use hefu_schemas::id::{Digest, Origin};
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -46,6 +47,10 @@ pub(super) struct Init {
     /// PEM file with the TLS private key
     #[arg(long, value_name = "FILE", requires = "tls_certificate")]
     tls_key: Option<PathBuf>,
+    /// Where to keep the data: `sqlite`, a file in the folder, or an empty database of a PostgreSQL server:
+    /// postgres://user@host/database [default: sqlite]
+    #[arg(long, value_name = "URL", value_parser = database)]
+    database: Option<DatabaseSetting>,
     /// A gateway in front terminates TLS: listen in plain HTTP
     #[arg(long, conflicts_with = "tls_certificate")]
     behind_gateway: bool,
@@ -85,7 +90,7 @@ impl Init {
             city: self.city.clone(),
             name,
             time_zone: "Asia/Shanghai".to_owned(),
-            database: "sqlite".to_owned(),
+            database: self.database.clone().unwrap_or_default(),
             pull_interval_s: 60,
             allow_private_addresses: local,
             tls: Tls { certificate, key, behind_gateway: self.behind_gateway },
@@ -119,6 +124,11 @@ impl Init {
             ),
         );
     }
+}
+
+/// Takes any text: an error of clap's would quote it, and it may hold a password. `init` checks it.
+fn database(text: &str) -> Result<DatabaseSetting, Infallible> {
+    Ok(DatabaseSetting::new(text))
 }
 
 /// A self-signed certificate for trying things out on one machine: peers are given it with `peer add --ca`.

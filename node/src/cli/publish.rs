@@ -117,10 +117,7 @@ async fn receipts(globals: &Globals, response: reqwest::Response) -> Outcome<u64
         })?);
         let Some(end) = rest.iter().rposition(|byte| *byte == b'\n') else { continue };
         let lines: Vec<u8> = rest.drain(..=end).collect();
-        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            receipt(line)?;
-            published += 1;
-        }
+        published += print(&lines)?;
         bar.set_position(published);
     }
     bar.finish_and_clear();
@@ -153,13 +150,22 @@ async fn stream_of(
     Ok((stream, len))
 }
 
-/// Prints a receipt; a problem in the middle of the stream ends the command.
-fn receipt(line: &[u8]) -> Outcome<()> {
-    if line.starts_with(b"{\"problem\"") {
-        let value: Value = serde_json::from_slice(line).map_err(|error| Problem::new(Code::Internal, error))?;
-        let problem = value.get("problem").and_then(Problem::from_json);
-        return Err(problem.unwrap_or_else(|| Problem::new(Code::Internal, "publishing broke off")));
+/// Prints receipts, as they came, in one piece; how many. A problem in the middle of the stream ends the command.
+fn print(lines: &[u8]) -> Outcome<u64> {
+    let mut receipts = Vec::new();
+    let mut problem = None;
+    for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        if line.starts_with(b"{\"problem\"") {
+            problem = Some(line);
+            break;
+        }
+        receipts.push(String::from_utf8_lossy(line));
     }
-    output::data(String::from_utf8_lossy(line));
-    Ok(())
+    if !receipts.is_empty() {
+        output::data(receipts.join("\n"));
+    }
+    let Some(line) = problem else { return Ok(u64::try_from(receipts.len()).unwrap_or(u64::MAX)) };
+    let value: Value = serde_json::from_slice(line).map_err(|error| Problem::new(Code::Internal, error))?;
+    let problem = value.get("problem").and_then(Problem::from_json);
+    Err(problem.unwrap_or_else(|| Problem::new(Code::Internal, "publishing broke off")))
 }

@@ -1,6 +1,6 @@
 //! The settings one by one: what they are, what they may be, and what is wrong with those of a file.
 
-use super::{Config, FILE_NAME};
+use super::{Config, DatabaseSetting, FILE_NAME};
 use hefu_schemas::id::Origin;
 use hefu_schemas::text::Text;
 use serde::Serialize;
@@ -86,11 +86,14 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "database",
-        unit: ["sqlite", "sqlite"],
-        about: ["数据库；sqlite 即目录中的 hefu.db", "database: sqlite keeps hefu.db in the folder"],
+        unit: ["sqlite 或 postgres://用户@主机/数据库", "sqlite, or postgres://user@host/database"],
+        about: [
+            "数据库；sqlite 即目录中的 hefu.db，也可用 PostgreSQL 服务器（密码放在 PGPASSWORD 或 ~/.pgpass）",
+            "database: sqlite keeps hefu.db in the folder, or a PostgreSQL server (password in PGPASSWORD or ~/.pgpass)",
+        ],
         sample: "\"sqlite\"",
         need: Need::Default,
-        good: |value| text(value, |name| name == "sqlite"),
+        good: |value| text(value, |name| DatabaseSetting::new(name).place().is_ok()),
     },
     Setting {
         name: "pull_interval_s",
@@ -349,6 +352,8 @@ pub fn effective(config: &Config, name: &str) -> Option<String> {
         Value::Table(inner) => {
             inner.iter().map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join(", ")
         }
+        // The one setting that may hold a secret.
+        Value::String(_) if name == "database" => format!("{:?}", config.database),
         other => other.to_string(),
     })
 }

@@ -1,6 +1,7 @@
 //! Checks of the database, the own log and its guard.
 
 use super::{Check, Patient};
+use crate::config::database::Place;
 use crate::guard::stored_root;
 use crate::problem::Outcome;
 use crate::store::OWN;
@@ -33,13 +34,24 @@ async fn database(patient: &Patient<'_>) -> Outcome<Check> {
         format!("{} MiB, write-ahead file {} MiB", mib(size), mib(wal)),
     );
     let lines = patient.store.quick_check().await?;
-    let check = Check::new("database", sizes, expected);
+    let place = patient.config.database.place().ok();
+    let server = place.and_then(|place| if let Place::Server(address) = place { Some(address) } else { None });
+    let seen = server
+        .as_ref()
+        .map_or(sizes, |server| Text::new(format!("PostgreSQL：{server}"), format!("PostgreSQL: {server}")));
+    let check = Check::new("database", seen, expected);
     if let Some(first) = lines.first() {
         let seen =
             Text::new(format!("{} 处问题：{first}", lines.len()), format!("{} complaints: {first}", lines.len()));
         return Ok(Check { seen, ..check }.failed(
             "停止节点，运行 hefu fsck 查看范围，从备份或对端恢复。",
             "stop the node, see with `hefu fsck` what is damaged, and restore from a backup or a peer",
+        ));
+    }
+    if let Some(warning) = server.and_then(|server| server.warning()) {
+        return Ok(Check { seen: warning, ..check }.warning(
+            "在 database 的地址中改用 sslmode=verify-full。",
+            "say sslmode=verify-full in the URL of `database`",
         ));
     }
     if wal > WAL_LEN {

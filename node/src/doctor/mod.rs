@@ -11,9 +11,8 @@ pub use certificate::expires_at;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::folder::Folder;
-use crate::node::{Node, ring_of};
+use crate::node::{Node, open_database, ring_of};
 use crate::problem::{Code, Outcome, Problem};
-use crate::store::sqlite::Sqlite;
 use crate::store::{OWN, Store};
 use hefu_federation::trust::KeyRing;
 use hefu_schemas::text::Text;
@@ -117,7 +116,7 @@ pub async fn serving(node: &Arc<Node>, ca_pem: Option<&str>) -> Outcome<Vec<Chec
 pub async fn resting(dir: &Path, ca_pem: Option<&str>) -> Outcome<Vec<Check>> {
     let (folder, config) = (Folder::new(dir), Config::load(dir)?);
     let _lock = folder.lock()?;
-    let store = Sqlite::open(&folder.database()).await?;
+    let store = open_database(&config, &folder).await?;
     let own = crate::store::LogStore::origins(&store).await?.into_iter().find(|row| row.no == OWN);
     let own = own.ok_or_else(|| Problem::new(Code::Damaged, "the database has no own origin"))?;
     if own.origin != config.origin()? {

@@ -10,7 +10,7 @@ use crate::store::Payload;
 use hefu_federation::commitment::{blind_label, commit};
 use hefu_federation::entry::Audience;
 use hefu_federation::proof;
-use hefu_federation::reconcile::key::keys_of;
+use hefu_federation::reconcile::key::{Key, keys_of};
 use hefu_federation::reconcile::view::{Body, View};
 use hefu_schemas::id::Origin;
 use hefu_schemas::record::{Completion, Draft, DraftError, Record};
@@ -33,20 +33,37 @@ pub(super) fn violation(pointer: &str, rule: &str, zh: &str, en: &str) -> Violat
     Violation { pointer: pointer.to_owned(), rule: rule.to_owned(), message: Text::new(zh, en) }
 }
 
-pub(super) fn seal(node: &Node, agreements: &Snapshot, created_s: i64, line: &[u8]) -> Result<Staged, Refused> {
+/// What the records of a part have in common.
+pub(super) struct Sealing<'a> {
+    pub(super) node: &'a Node,
+    pub(super) agreements: &'a Snapshot,
+    /// Seconds since 1970.
+    pub(super) created_s: i64,
+    /// Name of the record key: writing it costs as much as a tenth of a signature.
+    pub(super) method: String,
+}
+
+impl<'a> Sealing<'a> {
+    pub(super) fn new(node: &'a Node, agreements: &'a Snapshot, created_s: i64) -> Self {
+        Self { node, agreements, created_s, method: node.keys.record_id(&node.did).to_string() }
+    }
+}
+
+pub(super) fn seal(sealing: &Sealing<'_>, line: &[u8]) -> Result<Staged, Refused> {
+    let Sealing { node, agreements, created_s, ref method } = *sealing;
     let draft = Draft::read(line).map_err(|error| (None, violations(error)))?;
     let (draft_id, content) = (draft.draft_id.clone(), draft.content);
     let refuse = |violations| (Some(draft_id.clone()), violations);
-    let method = node.keys.record_id(&node.did).to_string();
     let completion =
-        Completion { issuer: &node.did, id: node.clock.record_id(), verification_method: &method, created: created_s };
+        Completion { issuer: &node.did, id: node.clock.record_id(), verification_method: method, created: created_s };
     let record = draft.complete(&completion).map_err(|error| refuse(violations(error)))?;
     let view = View::read(record.document()).ok_or_else(|| {
         refuse(vec![violation("", "record/members", "缺少规则所需成员", "members that the rules read are missing")])
     })?;
     let known = agreement(node, agreements, &view, created_s).map_err(|violation| refuse(vec![violation]))?;
+    let keys = keys_of(&view);
     let contradictions =
-        against_terms(&known, &record, &view, &node.origin).map_err(|violation| refuse(vec![violation]))?;
+        against_terms(&known, &record, &view, &keys, &node.origin).map_err(|violation| refuse(vec![violation]))?;
     let signed = proof::sign(record, &node.keys.record);
     let salt = random();
     let commitment = commit(&salt, signed.bytes());
@@ -65,7 +82,7 @@ pub(super) fn seal(node: &Node, agreements: &Snapshot, created_s: i64, line: &[u
             Body::Withdrawal { record, .. } => Some(*record),
             _ => view.supersedes,
         },
-        keys: keys_of(&view),
+        keys,
     };
     Ok(Staged { sealed, view, contradictions })
 }
@@ -140,19 +157,22 @@ fn competent(known: &Known, view: &View, origin: &Origin) -> Result<(), Violatio
 }
 
 /// Over-sharing and a wrong epoch are never published; a date outside the agreement only by decision.
-fn against_terms(known: &Known, record: &Record, view: &View, origin: &Origin) -> Result<Vec<Violation>, Violation> {
+fn against_terms(
+    known: &Known,
+    record: &Record,
+    view: &View,
+    keys: &[Key],
+    origin: &Origin,
+) -> Result<Vec<Violation>, Violation> {
     let document = &known.document;
     document.in_scope(record.kind(), record.document()).map_err(|row| {
         let zh = format!("超出协议约定的共享范围（{row}）");
         violation("/credentialSubject", "agreement/scope", &zh, &format!("outside the agreement's scope ({row})"))
     })?;
     competent(known, view, origin)?;
-    let schema = record
-        .document()
-        .root()
-        .pointer("/credentialSchema/id")
-        .and_then(|id| id.as_str().map(std::borrow::Cow::into_owned));
-    if !schema.is_some_and(|id| document.terms.schemas.contains_key(&id)) {
+    let root = record.document().root();
+    let schema = root.pointer("/credentialSchema/id").and_then(|id| id.as_str());
+    if !schema.is_some_and(|id| document.terms.schemas.contains_key(id.as_ref())) {
         return Err(violation(
             "/credentialSchema",
             "agreement/schema",
@@ -161,7 +181,7 @@ fn against_terms(known: &Known, record: &Record, view: &View, origin: &Origin) -
         ));
     }
     let prefix = format!("urn:hefu:subject:{}:", document.terms.linkage_epoch);
-    let foreign_epoch = keys_of(view)
+    let foreign_epoch = keys
         .iter()
         .filter(|key| key.key_type() == hefu_federation::reconcile::key::KeyType::Subject)
         .any(|key| !key.value().starts_with(&prefix));
@@ -173,7 +193,7 @@ fn against_terms(known: &Known, record: &Record, view: &View, origin: &Origin) -
             "the subject reference is not of the agreement's epoch",
         ));
     }
-    let written = record.view().valid_from_text;
+    let written = root.member("validFrom").and_then(|time| time.as_str()).unwrap_or_default();
     if hefu_schemas::agreement::midnight(view.valid_from, &document.terms.time_zone).is_some_and(|due| due != written) {
         let zh = format!("时刻须为协议时区（{}）的零时", document.terms.time_zone);
         let en = format!("the time must be midnight in the agreement's time zone ({})", document.terms.time_zone);

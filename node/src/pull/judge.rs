@@ -1,7 +1,7 @@
 //! Records of a peer, page by page: the next page is fetched while this one is judged and stored.
 
 use super::keys::signer;
-use super::{Round, entries_between};
+use super::{Round, entries_in};
 use crate::Node;
 use crate::client::Client;
 use crate::codec::compress;
@@ -9,7 +9,7 @@ use crate::compute::{JOB_LEN, compute};
 use crate::problem::{Code, Outcome, Problem};
 use crate::publish::view_of;
 use crate::registry::Known;
-use crate::store::{OriginNo, Payload, PayloadRow};
+use crate::store::{OriginNo, Payload, PayloadRow, Store};
 use bytes::Bytes;
 use hefu_federation::key::Role;
 use hefu_federation::page::{self, Asked, MAX_LINES, MAX_PAGE_LEN};
@@ -64,57 +64,14 @@ impl Round<'_> {
         until: u64,
         bytes: Bytes,
     ) -> Outcome<Vec<(PayloadRow, Vec<Key>)>> {
-        let wanted = self.wanted(known, from, until, &bytes).await?;
+        let store = self.node.store.as_ref();
+        let wanted = wanted(store, self.peer.no, known, from, until, &bytes).await?;
         let (ring, own, known, origin) =
             (self.ring.clone(), self.node.did.clone(), known.clone(), self.peer.origin.clone());
         let rows = compute(move || judge_rows(&ring, &own, &known, from, until, &bytes, &wanted))
             .await
             .map_err(|error| Problem::new(Code::PeerMisbehaved, format!("{origin}: {error}")))?;
-        self.with_keys_of_corrected(rows).await
-    }
-
-    /// The wanted entries that a page speaks for. Its reach is read from the unverified trailer; the judge verifies it.
-    async fn wanted(&self, known: &Known, from: u64, until: u64, bytes: &[u8]) -> Outcome<Vec<Wanted>> {
-        let reach = trailer_next(bytes).unwrap_or(until).clamp(from, until);
-        let limit = usize::try_from(reach - from).unwrap_or(usize::MAX);
-        let indexes = self.node.store.wanted(self.peer.no, known.no, from, reach, true, limit).await?;
-        let (Some(first), Some(last)) = (indexes.first(), indexes.last()) else { return Ok(Vec::new()) };
-        let entries = entries_between(self.node, self.peer.no, *first, last + 1).await?;
-        let mut wanted = Vec::with_capacity(indexes.len());
-        let mut entries = entries.into_iter();
-        for index in indexes {
-            let Some((_, entry)) = entries.by_ref().find(|(at, _)| *at == index) else { continue };
-            let of = match &entry.body {
-                hefu_federation::entry::Body::Amend { of, .. } | hefu_federation::entry::Body::Withdraw { of, .. } => {
-                    Some(*of)
-                }
-                _ => None,
-            };
-            let of_id = match of {
-                Some(of) => self.node.store.row(self.peer.no, of).await?.and_then(|row| row.id),
-                None => None,
-            };
-            wanted.push(Wanted { index, entry, of_id });
-        }
-        Ok(wanted)
-    }
-
-    /// A correction is filed under the keys of what it corrects too, or that key would not hear of it.
-    async fn with_keys_of_corrected(
-        &self,
-        mut rows: Vec<(PayloadRow, Vec<Key>)>,
-    ) -> Outcome<Vec<(PayloadRow, Vec<Key>)>> {
-        let in_page: HashMap<u64, Vec<Key>> = rows.iter().map(|(row, keys)| (row.index, keys.clone())).collect();
-        for (row, keys) in &mut rows {
-            let (Some(of), PayloadState::Held) = (row.of, row.state) else { continue };
-            keys.extend(match in_page.get(&of) {
-                Some(keys) => keys.clone(),
-                None => keys_at(self.node, self.peer.no, of).await?,
-            });
-            keys.sort();
-            keys.dedup();
-        }
-        Ok(rows)
+        with_keys_of_corrected(store, self.peer.no, rows).await
     }
 
     async fn absorb(&mut self, rows: Vec<(PayloadRow, Vec<Key>)>) -> Outcome<()> {
@@ -134,12 +91,70 @@ impl Round<'_> {
     }
 }
 
+/// The wanted entries that a page speaks for. Its reach is read from the unverified trailer; the judge verifies it.
+///
+/// # Errors
+/// The store fails.
+pub async fn wanted(
+    store: &dyn Store,
+    peer: OriginNo,
+    known: &Known,
+    from: u64,
+    until: u64,
+    bytes: &[u8],
+) -> Outcome<Vec<Wanted>> {
+    let reach = trailer_next(bytes).unwrap_or(until).clamp(from, until);
+    let limit = usize::try_from(reach - from).unwrap_or(usize::MAX);
+    let indexes = store.wanted(peer, known.no, from, reach, true, limit).await?;
+    let (Some(first), Some(last)) = (indexes.first(), indexes.last()) else { return Ok(Vec::new()) };
+    let entries = entries_in(store, peer, *first, last + 1).await?;
+    let mut wanted = Vec::with_capacity(indexes.len());
+    let mut entries = entries.into_iter();
+    for index in indexes {
+        let Some((_, entry)) = entries.by_ref().find(|(at, _)| *at == index) else { continue };
+        let of = match &entry.body {
+            hefu_federation::entry::Body::Amend { of, .. } | hefu_federation::entry::Body::Withdraw { of, .. } => {
+                Some(*of)
+            }
+            _ => None,
+        };
+        let of_id = match of {
+            Some(of) => store.row(peer, of).await?.and_then(|row| row.id),
+            None => None,
+        };
+        wanted.push(Wanted { index, entry, of_id });
+    }
+    Ok(wanted)
+}
+
+/// A correction is filed under the keys of what it corrects too, or that key would not hear of it.
+///
+/// # Errors
+/// The store fails.
+pub async fn with_keys_of_corrected(
+    store: &dyn Store,
+    peer: OriginNo,
+    mut rows: Vec<(PayloadRow, Vec<Key>)>,
+) -> Outcome<Vec<(PayloadRow, Vec<Key>)>> {
+    let in_page: HashMap<u64, Vec<Key>> = rows.iter().map(|(row, keys)| (row.index, keys.clone())).collect();
+    for (row, keys) in &mut rows {
+        let (Some(of), PayloadState::Held) = (row.of, row.state) else { continue };
+        keys.extend(match in_page.get(&of) {
+            Some(keys) => keys.clone(),
+            None => keys_at(store, peer, of).await?,
+        });
+        keys.sort();
+        keys.dedup();
+    }
+    Ok(rows)
+}
+
 /// The keys of a stored record; none when it is not held.
 ///
 /// # Errors
 /// The store fails.
-pub(crate) async fn keys_at(node: &Node, origin: OriginNo, index: u64) -> Outcome<Vec<Key>> {
-    let row = node.store.row(origin, index).await?;
+pub(crate) async fn keys_at(store: &dyn Store, origin: OriginNo, index: u64) -> Outcome<Vec<Key>> {
+    let row = store.row(origin, index).await?;
     Ok(row.as_ref().and_then(view_of).map(|view| keys_of(&view)).unwrap_or_default())
 }
 
@@ -182,7 +197,8 @@ impl Fetcher {
 fn inflate(compressed: &[u8]) -> Option<Bytes> {
     use std::io::Read;
     let decoder = zstd::stream::read::Decoder::new(compressed).ok()?;
-    let mut bytes = Vec::new();
+    // Records of one schema shrink to a sixteenth: most pages need no second buffer.
+    let mut bytes = Vec::with_capacity(compressed.len().saturating_mul(16).min(MAX_PAGE_LEN));
     let limit = u64::try_from(MAX_PAGE_LEN).ok()?;
     decoder.take(limit + 1).read_to_end(&mut bytes).ok()?;
     (bytes.len() <= MAX_PAGE_LEN).then(|| bytes.into())
@@ -196,7 +212,11 @@ fn trailer_next(bytes: &[u8]) -> Option<u64> {
     trailer.root().member("next")?.as_integer().and_then(|next| u64::try_from(next).ok())
 }
 
-fn judge_rows(
+/// Judges a page: its rows as they are stored, with their keys.
+///
+/// # Errors
+/// The page is not what was asked for, or not signed by the peer.
+pub fn judge_rows(
     ring: &KeyRing,
     own: &Did,
     known: &Known,

@@ -4,7 +4,7 @@ use super::Round;
 use crate::codec::decompress;
 use crate::problem::Outcome;
 use crate::registry::Known;
-use crate::store::PayloadRow;
+use crate::store::{OriginRow, PayloadRow, Store};
 use hefu_federation::entry::Body;
 use hefu_federation::frontier::VerifiedEntries;
 use hefu_federation::pull::PayloadState;
@@ -35,27 +35,29 @@ impl Round<'_> {
         }
         for revocation in self.ring.revocations().get(known..).unwrap_or_default().to_vec() {
             for known in self.shared() {
-                self.dispute(&known, &revocation).await?;
+                dispute(self.node.store.as_ref(), &self.peer, &known, &revocation).await?;
             }
         }
         Ok(())
     }
+}
 
-    /// Queues the held records that a revocation puts in dispute, each under the key of its entry.
-    async fn dispute(&self, known: &Known, revocation: &Revocation) -> Outcome<()> {
-        tracing::warn!(origin = %self.peer.origin, from = revocation.from, "a record key is revoked as compromised");
-        let mut from = revocation.from;
-        while from < revocation.at {
-            let rows = self.node.store.rows(self.peer.no, known.no, from, revocation.at, ROWS_STEP).await?;
-            let Some(last) = rows.last() else { break };
-            from = last.index + 1;
-            let disputed = rows.iter().filter(|row| signer_of(row).is_some_and(|key| key == revocation.multikey));
-            let keys: Vec<(u64, Key)> =
-                disputed.map(|row| (row.index, Key::entry(&self.peer.origin, row.index))).collect();
-            self.node.store.queue(known.no, self.peer.no, &keys).await?;
-        }
-        Ok(())
+/// Queues the held records of a log that a revocation puts in dispute, each under the key of its entry.
+///
+/// # Errors
+/// The store fails.
+pub async fn dispute(store: &dyn Store, peer: &OriginRow, known: &Known, revocation: &Revocation) -> Outcome<()> {
+    tracing::warn!(origin = %peer.origin, from = revocation.from, "a record key is revoked as compromised");
+    let mut from = revocation.from;
+    while from < revocation.at {
+        let rows = store.rows(peer.no, known.no, from, revocation.at, ROWS_STEP).await?;
+        let Some(last) = rows.last() else { break };
+        from = last.index + 1;
+        let disputed = rows.iter().filter(|row| signer_of(row).is_some_and(|key| key == revocation.multikey));
+        let keys: Vec<(u64, Key)> = disputed.map(|row| (row.index, Key::entry(&peer.origin, row.index))).collect();
+        store.queue(known.no, peer.no, &keys).await?;
     }
+    Ok(())
 }
 
 /// The Multikey text of the key that a held record names.

@@ -1,16 +1,15 @@
 //! What a round sees of a peer's log that no tally holds (rule G2): written into the worklist when pulling stops or fails, taken
 //! away when a round reaches the checkpoint again.
 
-use crate::Node;
 use crate::problem::Outcome;
-use crate::store::OriginRow;
+use crate::store::{OriginRow, Store};
 use hefu_federation::reconcile::finding::{Evidence, Finding, Owner, Rule, Severity, finding_id};
 use hefu_schemas::id::AgreementId;
 use hefu_schemas::text::Text;
 
 /// What is wrong with a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wrong {
+pub enum Wrong {
     /// A checkpoint of this size contradicts what is held: a split view, or a rollback that was written over.
     Split(u64),
     /// The peer does not show the entries from this index on that its checkpoint covers.
@@ -18,7 +17,10 @@ pub(super) enum Wrong {
 }
 
 /// Notes it on the worklist; noting it again changes nothing.
-pub(super) async fn note(node: &Node, peer: &OriginRow, wrong: Wrong) -> Outcome<()> {
+///
+/// # Errors
+/// The store fails.
+pub async fn note(store: &dyn Store, peer: &OriginRow, wrong: Wrong, now_ms: i64) -> Outcome<()> {
     let (about, index, text) = match wrong {
         Wrong::Split(size) => (
             "split-view",
@@ -56,5 +58,5 @@ pub(super) async fn note(node: &Node, peer: &OriginRow, wrong: Wrong) -> Outcome
         due_on: None,
         text,
     };
-    Ok(node.store.observe(peer.no, &finding, node.clock.now_ms()).await?)
+    Ok(store.observe(peer.no, &finding, now_ms).await?)
 }

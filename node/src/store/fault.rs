@@ -3,6 +3,7 @@
 
 use crate::problem::{Code, Problem};
 use sqlx::error::DatabaseError;
+use sqlx::postgres::PgDatabaseError;
 use sqlx::sqlite::SqliteError;
 use std::error::Error;
 use std::io::ErrorKind;
@@ -26,6 +27,14 @@ pub(crate) fn code(error: &(dyn Error + 'static)) -> Code {
         if let Some(result) = sqlite.and_then(|error| error.code()?.parse().ok()) {
             return of_sqlite(result);
         }
+        if let Some(state) =
+            database.and_then(|error| error.try_downcast_ref::<PgDatabaseError>()).map(DatabaseError::code)
+        {
+            return of_postgres(state.as_deref().unwrap_or_default());
+        }
+        if let Some(sqlx::Error::PoolTimedOut | sqlx::Error::Tls(_)) = error.downcast_ref::<sqlx::Error>() {
+            return Code::DatabaseAway;
+        }
         if let Some(error) = error.downcast_ref::<std::io::Error>() {
             return of_io(error, Code::Unavailable);
         }
@@ -44,10 +53,34 @@ fn of_sqlite(result: u32) -> Code {
     }
 }
 
+/// By the server's code of the error (PostgreSQL, appendix A; SQLSTATE).
+fn of_postgres(state: &str) -> Code {
+    match (state, state.get(..2).unwrap_or_default()) {
+        ("53100", _) => Code::DiskFull,
+        ("25006" | "42501", _) => Code::DatabaseReadOnly,
+        // 53: too many connections, out of memory. 40: a deadlock or a serialization failure. 55P03: a lock that did not come.
+        (_, "53" | "40") | ("55P03", _) => Code::DatabaseBusy,
+        // 28: who is that? 3D: which database?
+        (_, "28" | "3D") => Code::DatabaseDenied,
+        ("57P01" | "57P02" | "57P03" | "57P05", _) | (_, "08") => Code::DatabaseAway,
+        // Damaged pages and indexes.
+        (_, "XX") => Code::Damaged,
+        _ => Code::Unavailable,
+    }
+}
+
 fn of_io(error: &std::io::Error, otherwise: Code) -> Code {
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => Code::DiskFull,
         ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => Code::DatabaseReadOnly,
+        ErrorKind::ConnectionRefused
+        | ErrorKind::ConnectionReset
+        | ErrorKind::ConnectionAborted
+        | ErrorKind::BrokenPipe
+        | ErrorKind::UnexpectedEof
+        | ErrorKind::HostUnreachable
+        | ErrorKind::NetworkUnreachable
+        | ErrorKind::TimedOut => Code::DatabaseAway,
         _ => otherwise,
     }
 }
@@ -81,6 +114,25 @@ mod tests {
             (1, Code::Unavailable),
         ] {
             assert_eq!(of_sqlite(result), expected, "{result}");
+        }
+        for (state, expected) in [
+            ("53100", Code::DiskFull),
+            ("25006", Code::DatabaseReadOnly),
+            ("53300", Code::DatabaseBusy),
+            ("40P01", Code::DatabaseBusy),
+            ("40001", Code::DatabaseBusy),
+            ("55P03", Code::DatabaseBusy),
+            ("28P01", Code::DatabaseDenied),
+            ("28000", Code::DatabaseDenied),
+            ("3D000", Code::DatabaseDenied),
+            ("57P01", Code::DatabaseAway),
+            ("57P03", Code::DatabaseAway),
+            ("08006", Code::DatabaseAway),
+            ("XX001", Code::Damaged),
+            ("23505", Code::Unavailable),
+            ("", Code::Unavailable),
+        ] {
+            assert_eq!(of_postgres(state), expected, "{state}");
         }
         let full = std::io::Error::from(ErrorKind::StorageFull);
         assert_eq!(of_file("guard file", &full, Code::NotSigning).code, Code::DiskFull);

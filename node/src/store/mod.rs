@@ -5,14 +5,17 @@
 //! call. Every write is one transaction. Methods are idempotent where that is said.
 
 mod agreements;
+pub(crate) mod db;
 pub(crate) mod fault;
 mod head;
 mod number;
+pub mod postgres;
 pub mod records;
 mod sql;
 pub mod sqlite;
 mod token;
 
+pub use db::Database;
 pub use token::{TokenRow, TokenStore};
 
 pub use agreements::{AgreementStore, DocumentRow};
@@ -68,6 +71,18 @@ pub enum StoreError {
     Differs {
         /// What.
         what: String,
+    },
+    /// A new node's database holds a node already, or something else.
+    #[error("the database is not empty")]
+    Occupied,
+    /// The database holds no node.
+    #[error("the database holds no node")]
+    Empty,
+    /// The server would acknowledge what is not on disk.
+    #[error("the server runs with {setting} = off: what it acknowledges may be lost")]
+    NotDurable {
+        /// The server's setting.
+        setting: String,
     },
     /// The database refused or failed.
     #[error("database: {0}")]

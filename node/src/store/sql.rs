@@ -1,5 +1,5 @@
 //! Statements that are the same on every database, once. Parameters are `$1`, `$2`, …, which SQLite and PostgreSQL
-//! both read. What makes bulk fast differs between databases and stands in each implementation.
+//! both read. What differs stands in both ways where it is used (`db`).
 
 /// All origins by number.
 pub(super) const ORIGINS: &str =
@@ -99,6 +99,11 @@ pub(super) const SEALED: &str = "SELECT sealed FROM sealed_linkage WHERE agreeme
 pub(super) const QUEUE: &str = "UPDATE agreement SET queued = queued + $2 WHERE no = $1 RETURNING queued";
 /// Takes a run of numbers off the queue.
 pub(super) const DEQUEUE: &str = "DELETE FROM dirty WHERE agreement = $1 AND seq >= $2 AND seq <= $3";
+/// Locks an agreement, where there is more than one writer: whoever fills or empties its queue, or gives out a number. (For the
+/// latter it is the row of `public`, which is always there.)
+pub(super) const LOCK_AGREEMENT: &str = "SELECT no FROM agreement WHERE no = $1 FOR UPDATE";
+/// Locks a log, where there is more than one writer: whoever writes its entries or payloads. Taken before any agreement.
+pub(super) const LOCK_HEAD: &str = "SELECT origin FROM head WHERE origin = $1 FOR UPDATE";
 /// The oldest queued keys.
 pub(super) const DIRTY: &str = "SELECT seq, key, origin, idx FROM dirty WHERE agreement = $1 ORDER BY seq LIMIT $2";
 /// Length of the queue.
@@ -152,8 +157,6 @@ pub(super) const LEASE: &str = "INSERT INTO lease (name, holder, fence, until_ms
      WHERE lease.holder IS NULL OR lease.holder = excluded.holder OR lease.until_ms <= $4 RETURNING fence";
 /// Gives a lease back. The fence stays, so that the next holder's is larger.
 pub(super) const RELEASE: &str = "UPDATE lease SET holder = NULL WHERE name = $1 AND holder = $2";
-/// Whether a fence is that of the present holder.
-pub(super) const FENCE: &str = "SELECT COUNT(*) FROM lease WHERE name = $1 AND fence = $2 AND holder IS NOT NULL";
 /// Forgets nonces that have expired.
 pub(super) const PURGE_NONCES: &str = "DELETE FROM nonce WHERE expires_s < $1";
 /// Notes a nonce.

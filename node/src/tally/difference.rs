@@ -59,7 +59,7 @@ pub async fn detail(node: &Arc<Node>, known: &Arc<Known>, question: &Question, b
         let row = |(key, result): (Key, Digest)| (Digest::of(key.bytes()).to_string(), result.to_string());
         return Ok(Detail { keys: results.into_iter().map(row).collect(), ..Detail::default() });
     }
-    let buckets = buckets(node, known, question.as_of, &bounds).await?;
+    let buckets = buckets(node.store.as_ref(), node.clock.now_ms(), known, question.as_of, &bounds).await?;
     let mut states = BTreeMap::new();
     for row in node.store.origins().await? {
         if let Some(size) = bounds.get(&row.no) {
@@ -72,9 +72,9 @@ pub async fn detail(node: &Arc<Node>, known: &Arc<Known>, question: &Question, b
 
 async fn bounds(node: &Node, known: &Known, question: &Question) -> Outcome<Bounds> {
     let mut bounds = Bounds::new();
-    for row in super::parties(node, known).await? {
+    for row in super::parties(node.store.as_ref(), known).await? {
         let (size, root) = super::asked_head(question, &row)?;
-        super::check_head(node, &row, size, &root).await?;
+        super::check_head(node.store.as_ref(), &row, size, &root).await?;
         bounds.insert(row.no, size);
     }
     Ok(bounds)
@@ -87,8 +87,12 @@ async fn results(
     bounds: &Bounds,
     bucket: u16,
 ) -> Outcome<Vec<(Key, Digest)>> {
-    let keys = super::keys_of_bucket(node, known, bucket).await?.into_iter().map(|row| row.key).collect::<Vec<_>>();
-    let found = evaluations(node, known, question.as_of, &keys, &[], Some(bounds)).await?;
+    let keys = super::keys_of_bucket(node.store.as_ref(), known, bucket)
+        .await?
+        .into_iter()
+        .map(|row| row.key)
+        .collect::<Vec<_>>();
+    let found = evaluations(node.store.as_ref(), known, question.as_of, &keys, &[], Some(bounds)).await?;
     let present = keys.into_iter().zip(found).filter(|(_, (_, facts))| *facts > 0);
     Ok(present
         .map(|(key, (evaluation, _))| {

@@ -3,6 +3,7 @@ use super::{Agreement, ScopeRow};
 use crate::id::Did;
 use crate::record::Kind;
 use crate::scan::{Item, Scanned};
+use std::borrow::Cow;
 
 /// Members that the schema of the kind requires, always or under a condition: an agreement cannot forbid them.
 fn required_by_schema(kind: Kind) -> &'static [&'static str] {
@@ -90,7 +91,6 @@ impl Agreement {
         let issuer = text(root, "/issuer");
         // A connection has no stage of its own, but for a quota; a recognition has that of its target, if any.
         let stage = text(body, "/stage").or_else(|| text(body, "/quota/level")).or_else(|| text(body, "/target/level"));
-        let institution = institution(kind, body);
         let rows = self.terms.scope.iter().collect();
         let rows = keep(rows, "scope/kind", |row| row.kind == kind)?;
         let rows =
@@ -98,7 +98,7 @@ impl Agreement {
         let rows = keep(rows, "scope/stage", |row| stage.as_deref().is_none_or(|stage| row.stages.contains(stage)))?;
         // Fail closed: where only some schools are in scope, a record that names none is not.
         keep(rows, "scope/institution", |row| {
-            row.institutions.as_ref().is_none_or(|all| institution.as_ref().is_some_and(|one| all.contains(one)))
+            row.institutions.as_ref().is_none_or(|all| institution(kind, body).is_some_and(|one| all.contains(&one)))
         })
     }
 
@@ -123,12 +123,13 @@ fn keep<'a>(
     part: &'static str,
     fits: impl Fn(&ScopeRow) -> bool,
 ) -> Result<Vec<&'a ScopeRow>, &'static str> {
-    let rows: Vec<_> = rows.into_iter().filter(|row| fits(row)).collect();
+    let mut rows = rows;
+    rows.retain(|row| fits(row));
     if rows.is_empty() { Err(part) } else { Ok(rows) }
 }
 
-fn text(item: Item<'_>, pointer: &str) -> Option<String> {
-    item.pointer(pointer)?.as_str().map(std::borrow::Cow::into_owned)
+fn text<'a>(item: Item<'a>, pointer: &str) -> Option<Cow<'a, str>> {
+    item.pointer(pointer)?.as_str()
 }
 
 /// Scheme and code of the institution that the record is about: of its own side in a connection, of the awarding body
@@ -140,5 +141,5 @@ fn institution(kind: Kind, body: Item<'_>) -> Option<(String, String)> {
         Kind::QualificationRecognition => body.pointer("/source/awardingBody")?,
         Kind::Withdrawal => return None,
     };
-    Some((text(institution, "/scheme")?, text(institution, "/code")?))
+    Some((text(institution, "/scheme")?.into_owned(), text(institution, "/code")?.into_owned()))
 }

@@ -227,7 +227,7 @@ mod tests {
             let view = record.view();
             assert_eq!((record.kind(), view.kind), (kind, kind));
             assert_eq!(view.id.to_string(), "urn:uuid:01890a5d-ac96-774b-bcce-b302099a8057");
-            assert_eq!((view.issuer.as_str(), view.verification_method.as_str()), ("did:web:km.example", KEY));
+            assert_eq!((view.issuer.as_ref(), view.verification_method.as_ref()), ("did:web:km.example", KEY));
             assert_eq!(view.agreement_version, 1);
             let text = std::str::from_utf8(record.document().bytes()).unwrap();
             assert!(text.contains("\"created\":\"2026-09-01T00:00:00Z\"") && text.contains(PLACEHOLDER_PROOF_VALUE));

@@ -129,7 +129,7 @@ fn check_envelope(envelope: &mut Checker<'_>, view: &View<'_>) {
     envelope.order("/validFrom", "/validUntil", "record/valid-until");
     envelope.uscc("/statedBy");
     // The method's controller is the issuer (protocol §2).
-    if view.verification_method.split_once('#').map(|(did, _)| did) != Some(view.issuer.as_str()) {
+    if view.verification_method.split_once('#').map(|(did, _)| did) != Some(view.issuer.as_ref()) {
         envelope.refuse(
             "/proof/verificationMethod",
             "record/verification-method",

@@ -103,7 +103,10 @@ impl<'a> Item<'a> {
     pub(crate) fn is_string(&self, expected: &str) -> bool {
         match self.kind() {
             Kind::Plain => {
-                self.span().len() == expected.len() + 2 && self.text().get(1..=expected.len()) == Some(expected)
+                // Compared as bytes: the borders of characters need no look.
+                let span = self.span();
+                let inner = self.doc.bytes().get(span.start + 1..span.end - 1);
+                span.len() == expected.len() + 2 && inner == Some(expected.as_bytes())
             }
             Kind::Escaped => self.as_str().is_some_and(|text| text == expected),
             _ => false,
@@ -149,6 +152,9 @@ impl<'a> Item<'a> {
         if self.is_array() {
             let plain = token == "0" || (!token.starts_with('0') && token.bytes().all(|byte| byte.is_ascii_digit()));
             return if plain { self.items().nth(token.parse().ok()?) } else { None };
+        }
+        if !token.contains('~') {
+            return self.member(token);
         }
         // RFC 6901 §4: first ~1, then ~0.
         self.member(&token.replace("~1", "/").replace("~0", "~"))

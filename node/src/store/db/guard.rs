@@ -1,0 +1,69 @@
+//! Leases, nonces, seen notes, the audit, the database's own check.
+
+use super::session::{Row, query, scalar};
+use super::{Database, Pools};
+use crate::store::number::{damaged, int, limit};
+use crate::store::{GuardStore, StoreResult, postgres, sql, sqlite};
+use async_trait::async_trait;
+
+#[async_trait]
+impl GuardStore for Database {
+    async fn lease(&self, name: &str, holder: &str, now_ms: i64, ttl_ms: i64) -> StoreResult<Option<i64>> {
+        let until_ms = now_ms.saturating_add(ttl_ms);
+        let query = scalar(sql::LEASE).bind(name).bind(holder).bind(until_ms).bind(now_ms);
+        Ok(query.fetch_optional(&mut self.writer().await?).await?)
+    }
+
+    async fn release(&self, name: &str, holder: &str) -> StoreResult<()> {
+        query(sql::RELEASE).bind(name).bind(holder).execute(&mut self.writer().await?).await?;
+        Ok(())
+    }
+
+    async fn use_nonce(&self, key_id: &str, nonce: &[u8; 16], expires_s: i64, now_s: i64) -> StoreResult<bool> {
+        let mut tx = self.begin().await?;
+        query(sql::PURGE_NONCES).bind(now_s).execute(&mut tx).await?;
+        let query = query(sql::USE_NONCE).bind(key_id).bind(nonce.as_slice()).bind(expires_s);
+        let new = query.execute(&mut tx).await? == 1;
+        tx.commit().await?;
+        Ok(new)
+    }
+
+    async fn seen_note(&self, origin_hash: &str) -> StoreResult<Option<Vec<u8>>> {
+        Ok(scalar(sql::SEEN_NOTE).bind(origin_hash).fetch_optional(&mut self.reader().await?).await?)
+    }
+
+    async fn add_seen_note(&self, origin_hash: &str, size: u64, note: &[u8]) -> StoreResult<()> {
+        let query = query(sql::ADD_SEEN_NOTE).bind(origin_hash).bind(int(size)).bind(note);
+        query.execute(&mut self.writer().await?).await?;
+        Ok(())
+    }
+
+    async fn audit(&self, at_ms: i64, action: &str, reason: &str, detail: &serde_json::Value) -> StoreResult<()> {
+        let query = query(sql::AUDIT).bind(at_ms).bind(action).bind(reason).bind(detail.to_string());
+        query.execute(&mut self.writer().await?).await?;
+        Ok(())
+    }
+
+    async fn audits(&self, most: usize) -> StoreResult<Vec<(i64, String, String, serde_json::Value)>> {
+        let rows = query(sql::AUDITS).bind(limit(most)).fetch_all(&mut self.reader().await?).await?;
+        let audit = |row: &Row| {
+            let detail = serde_json::from_str(row.get(3)?).map_err(|_| damaged("audit: detail"))?;
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, detail))
+        };
+        rows.iter().map(audit).collect()
+    }
+
+    async fn check(&self) -> StoreResult<Vec<String>> {
+        match &self.pools {
+            Pools::Sqlite { readers, .. } => sqlite::check(readers).await,
+            Pools::Postgres(pool) => postgres::check(pool).await,
+        }
+    }
+
+    async fn quick_check(&self) -> StoreResult<Vec<String>> {
+        match &self.pools {
+            Pools::Sqlite { readers, .. } => sqlite::quick_check(readers).await,
+            Pools::Postgres(pool) => postgres::check(pool).await,
+        }
+    }
+}

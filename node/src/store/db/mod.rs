@@ -1,0 +1,124 @@
+//! One engine for both databases: what a node keeps, in statements that SQLite and PostgreSQL both read.
+//!
+//! What is only of one database stands elsewhere: making, opening and tidying up the embedded file in `store::sqlite`,
+//! connecting to a server and bringing its tables up to date in `store::postgres`.
+//!
+//! Isolation. The embedded database has one writer, so that what a transaction reads is what it changes. On a server several
+//! write at once, `READ COMMITTED`, and a transaction locks what it depends on before it reads it, always in this order:
+//!
+//! ```text
+//! lease (share)  ─▶  head of the log  ─▶  agreements, ascending  ─▶  all other rows
+//! append_own         append, absorb,      absorb, queue,
+//!                    add_wanted           commit_evaluations, store_buckets, new numbers
+//! ```
+//!
+//! Reads of more than one statement see one committed state in both.
+
+mod agreement;
+mod bulk;
+mod cited;
+mod evaluate;
+mod facts;
+mod guard;
+mod log;
+mod payload;
+#[cfg(test)]
+mod plans;
+mod reconcile;
+mod records;
+mod row;
+mod search;
+pub(crate) mod session;
+mod states;
+mod token;
+pub(crate) mod value;
+mod write;
+
+use super::{StoreResult, postgres, sqlite};
+use session::Session;
+use sqlx::postgres::PgPool;
+use sqlx::sqlite::SqlitePool;
+
+/// How a transaction for reads begins on a server.
+const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+/// A store in either database.
+#[derive(Debug, Clone)]
+pub struct Database {
+    pub(super) pools: Pools,
+}
+
+/// Connections.
+#[derive(Debug, Clone)]
+pub(super) enum Pools {
+    /// To one file.
+    Sqlite {
+        /// The one that writes.
+        writer: SqlitePool,
+        /// Those that read.
+        readers: SqlitePool,
+    },
+    /// To a server.
+    Postgres(PgPool),
+}
+
+impl Database {
+    /// A transaction whose reads are what it changes: in the embedded database it holds the write lock from its start, on a server it
+    /// locks what it must (see above).
+    async fn begin(&self) -> StoreResult<Session> {
+        Ok(match &self.pools {
+            Pools::Sqlite { writer, .. } => Session::SqliteTx(writer.begin_with("BEGIN IMMEDIATE").await?),
+            Pools::Postgres(pool) => Session::PostgresTx(pool.begin().await?),
+        })
+    }
+
+    /// A connection for one writing statement.
+    async fn writer(&self) -> StoreResult<Session> {
+        Ok(match &self.pools {
+            Pools::Sqlite { writer, .. } => Session::Sqlite(writer.acquire().await?),
+            Pools::Postgres(pool) => Session::Postgres(pool.acquire().await?),
+        })
+    }
+
+    /// A connection for reading; single statements see one committed state.
+    async fn reader(&self) -> StoreResult<Session> {
+        Ok(match &self.pools {
+            Pools::Sqlite { readers, .. } => Session::Sqlite(readers.acquire().await?),
+            Pools::Postgres(pool) => Session::Postgres(pool.acquire().await?),
+        })
+    }
+
+    /// A transaction for reads that must all see the same state.
+    async fn snapshot(&self) -> StoreResult<Session> {
+        Ok(match &self.pools {
+            Pools::Sqlite { readers, .. } => Session::SqliteTx(readers.begin().await?),
+            Pools::Postgres(pool) => Session::PostgresTx(pool.begin_with(SNAPSHOT).await?),
+        })
+    }
+
+    /// Tidies up and closes all connections.
+    ///
+    /// # Errors
+    /// The database fails; a reader elsewhere is no failure.
+    pub async fn close(&self) -> StoreResult<()> {
+        match &self.pools {
+            Pools::Sqlite { writer, readers } => sqlite::close(writer, readers).await,
+            Pools::Postgres(pool) => {
+                pool.close().await;
+                Ok(())
+            }
+        }
+    }
+
+    /// Makes what was deleted or overwritten be nowhere in the database's files (after an erasure). `false` when somebody who still
+    /// reads keeps it there: try again later.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn truncate(&self) -> StoreResult<bool> {
+        match &self.pools {
+            Pools::Sqlite { writer, .. } => sqlite::truncate(writer).await,
+            Pools::Postgres(pool) => postgres::vacuum(pool).await,
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Publishing and pulling between two real nodes, the bytes and the memory that they take, and the demonstration.
+
+use crate::city::{self, Node, Ran};
+use crate::library::Limits;
+use crate::report::{Must, Report, Row};
+use crate::sample::{SEED, reference};
+use crate::{Failure, Options, cpu};
+use hefu_node::clock::Clock;
+use hefu_node::synthetic::{Cited, Part, Population};
+use hefu_schemas::id::AgreementId;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Records of the runs that take long.
+pub(crate) const LARGE: u64 = 1_000_000;
+
+/// Writes drafts of the first city; how many there are.
+pub(crate) fn write_drafts(
+    path: &Path,
+    nodes: [&Node; 2],
+    agreement: AgreementId,
+    records: u64,
+) -> Result<u64, Failure> {
+    let as_of = Clock::default().today("Asia/Shanghai");
+    let cities = nodes.map(|node| node.city.clone()).to_vec();
+    let population = Population::new(SEED, as_of, cities, records)?;
+    let references = population.identifiers(0, Part::Main).map(|line| reference(&line));
+    let cited = Cited { id: agreement, version: 1 };
+    let mut file = BufWriter::new(std::fs::File::create(path)?);
+    let mut count = 0;
+    for line in population.drafts(0, Part::Main, cited, references) {
+        writeln!(file, "{}", line?)?;
+        count += 1;
+    }
+    file.flush()?;
+    Ok(count)
+}
+
+/// Publishes, pulls, reconciles, at one size.
+pub(crate) fn measure(
+    options: &Options,
+    program: &Path,
+    base: &Path,
+    limits: &Limits,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let idle = run(options, program, &base.join("flows"), options.records, limits, report)?;
+    memory(report, "idle, serving", idle, 40.0);
+    if options.large {
+        run(options, program, &base.join("large"), LARGE, limits, report)?;
+    }
+    Ok(())
+}
+
+fn memory(report: &mut Report, what: &str, mb: f64, most: f64) {
+    report.push(Row {
+        path: format!("resident memory: {what}"),
+        figure: format!("{mb:.0} MB"),
+        limit: format!("{most:.0} MB"),
+        ratio: mb / most,
+        must: Must::AtMost(1.0),
+        note: String::new(),
+    });
+}
+
+/// One size; the memory of a node that serves and has nothing to do, in MB.
+fn run(
+    options: &Options,
+    program: &Path,
+    base: &Path,
+    records: u64,
+    limits: &Limits,
+    report: &mut Report,
+) -> Result<f64, Failure> {
+    let (mut a, mut b, agreement) = city::federation(options, program, base)?;
+    let drafts: PathBuf = base.join("drafts.ndjson");
+    let count = write_drafts(&drafts, [&a, &b], agreement, records)?;
+    let pid = b.serve()?;
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let idle = cpu::memory(pid).map_or(f64::NAN, |(now, _)| now);
+    b.stop()?;
+    let (disk_a, disk_b) = (a.database_len(), b.database_len());
+
+    let publish = a.run(&["publish", &drafts.display().to_string()])?;
+    rate(report, &format!("publish {count}"), count, &publish, limits.publish_us, Must::AtLeast(0.5));
+    let server = a.serve()?;
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    let (wire, served) = (a.wire.carried(), cpu::of_process(server)?);
+    let pull = b.run(&["pull"])?;
+    let served = cpu::of_process(server)?.since(served);
+    let wire = a.wire.carried() - wire;
+    rate(report, &format!("pull {count}"), count, &pull, limits.verify_us, Must::AtLeast(0.4));
+    let each = |total: f64| total * 1e6 / cpu::float(count);
+    report.say(&format!(
+        "serving side of the pull (with its own reconciling): {:.1} µs of processor a record",
+        each(served.total())
+    ));
+    let held = pull.json().pointer("/reports/0/held").and_then(serde_json::Value::as_u64);
+    if held != Some(count) {
+        return Err(format!("{held:?} of {count} records are held: {}", pull.said.trim()).into());
+    }
+    a.stop()?;
+    let (disk_a, disk_b) = (a.database_len() - disk_a, b.database_len() - disk_b);
+    let each = |bytes: u64| cpu::float(bytes) / cpu::float(count);
+    bytes(
+        report,
+        "bytes on disk, replica",
+        each(disk_b),
+        limits.stored_len,
+        1.6,
+        "compressed body, salt, leaf data, hash; queued for reconciling, not reconciled",
+    );
+    bytes(
+        report,
+        "bytes on disk, own log",
+        each(disk_a),
+        limits.stored_len,
+        1.6,
+        "the same with drafts, and reconciled as far as it served",
+    );
+    bytes(
+        report,
+        "bytes on the wire",
+        each(wire),
+        limits.wire_len,
+        1.3,
+        "one zstd frame a page of 1,000, and the entries; TLS and HTTP included in the figure",
+    );
+    memory(report, &format!("publish {count}"), publish.peak_mb, 250.0);
+    memory(report, &format!("pull {count}"), pull.peak_mb, 250.0);
+    let reconciled = b.run(&["reconcile"])?;
+    report.push(Row {
+        path: format!("reconcile {count} at once"),
+        figure: format!("{:.1} µs a record", reconciled.spent.total() * 1e6 / cpu::float(count)),
+        limit: String::new(),
+        ratio: f64::NAN,
+        must: Must::Stated,
+        note: spent(&reconciled),
+    });
+    Ok(idle)
+}
+
+fn spent(ran: &Ran) -> String {
+    format!(
+        "processor {:.2} s (system {:.2}), wall {:.2} s, {:.2} cores busy, peak {:.0} MB",
+        ran.spent.total(),
+        ran.spent.system,
+        ran.seconds,
+        ran.cores_busy(),
+        ran.peak_mb
+    )
+}
+
+/// A rate beside that of the limit on all cores.
+fn rate(report: &mut Report, path: &str, count: u64, ran: &Ran, limit_us: f64, must: Must) {
+    let (rate, most) = (cpu::float(count) * cpu::cores() / ran.spent.total(), cpu::cores() * 1e6 / limit_us);
+    report.push(Row {
+        path: path.to_owned(),
+        figure: format!("{rate:.0}/s, {:.1} µs a record", ran.spent.total() * 1e6 / cpu::float(count)),
+        limit: format!("{most:.0}/s, {limit_us:.1} µs"),
+        ratio: rate / most,
+        must,
+        note: spent(ran),
+    });
+}
+
+fn bytes(report: &mut Report, path: &str, figure: f64, limit: f64, most: f64, note: &str) {
+    report.push(Row {
+        path: path.to_owned(),
+        figure: format!("{figure:.0} a record"),
+        limit: format!("{limit:.0}"),
+        ratio: figure / limit,
+        must: Must::AtMost(most),
+        note: note.to_owned(),
+    });
+}
+
+/// Three cities, everything, by the product's own command.
+pub(crate) fn demo(options: &Options, program: &Path, base: &Path, report: &mut Report) -> Result<(), Failure> {
+    let records = options.records.to_string();
+    let mut command = Command::new(program);
+    command.args(["--lang", "en", "demo", "--records", &records, "--folder"]).arg(base.join("demo"));
+    if options.database != "sqlite" {
+        command.args(["--database", &options.database]);
+    }
+    let ran = city::run(command, &base.join("demo.out"))?;
+    report.push(Row {
+        path: format!("demo, 3 × {records}, everything"),
+        figure: format!("{:.1} s", ran.seconds),
+        limit: String::new(),
+        ratio: f64::NAN,
+        must: Must::Stated,
+        note: format!("wall; processor of the command and its ended nodes {:.1} s", ran.spent.total()),
+    });
+    Ok(())
+}

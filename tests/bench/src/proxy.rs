@@ -1,0 +1,58 @@
+//! A wire that counts: TCP between two nodes passes through here, byte for byte.
+
+use crate::Failure;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Bytes carried at a time: few calls for large pages.
+const BUFFER_LEN: usize = 256 * 1024;
+
+/// A port that leads to another one.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    pub(crate) port: u16,
+    carried: Arc<AtomicU64>,
+}
+
+impl Proxy {
+    /// Opens a port that leads to `target`, for as long as this process lives.
+    pub(crate) fn open(target: u16) -> Result<Self, Failure> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let port = listener.local_addr()?.port();
+        let carried = Arc::new(AtomicU64::new(0));
+        let counter = carried.clone();
+        std::thread::spawn(move || {
+            for inward in listener.incoming().flatten() {
+                // Nobody listens behind it: the connection is closed, as a refused one would be.
+                let Ok(outward) = TcpStream::connect((Ipv4Addr::LOCALHOST, target)) else { continue };
+                for (from, to) in [(inward.try_clone(), outward.try_clone()), (Ok(outward), Ok(inward))] {
+                    let counter = counter.clone();
+                    if let (Ok(from), Ok(to)) = (from, to) {
+                        std::thread::spawn(move || carry(from, to, &counter));
+                    }
+                }
+            }
+        });
+        Ok(Self { port, carried })
+    }
+
+    /// Bytes carried so far, in both directions.
+    pub(crate) fn carried(&self) -> u64 {
+        self.carried.load(Ordering::Relaxed)
+    }
+}
+
+fn carry(mut from: TcpStream, mut to: TcpStream, counter: &AtomicU64) {
+    let mut buffer = vec![0; BUFFER_LEN];
+    let _ = to.set_nodelay(true);
+    while let Ok(len) = from.read(&mut buffer) {
+        let Some(bytes) = buffer.get(..len).filter(|bytes| !bytes.is_empty()) else { break };
+        counter.fetch_add(u64::try_from(len).unwrap_or(0), Ordering::Relaxed);
+        if to.write_all(bytes).is_err() {
+            break;
+        }
+    }
+    let _ = to.shutdown(Shutdown::Write);
+}

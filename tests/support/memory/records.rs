@@ -1,0 +1,32 @@
+//! Lists, and what corrects what.
+
+use super::Memory;
+use async_trait::async_trait;
+use hefu_federation::pull::PayloadState;
+use hefu_node::store::records::{Listing, RecordStore};
+use hefu_node::store::{OriginNo, PayloadRow, StoreResult};
+use hefu_schemas::record::Kind;
+
+#[async_trait]
+impl RecordStore for Memory {
+    async fn listing(&self, which: &Listing, limit: usize, offset: usize) -> StoreResult<Vec<PayloadRow>> {
+        let listed = |row: &PayloadRow| {
+            which.agreement.is_none_or(|agreement| row.agreement == agreement)
+                && which.kind.is_none_or(|kind| row.kind == Some(kind))
+                && which.state.is_none_or(|state| row.state == state)
+                && row.t >= which.since
+        };
+        self.read("listing", |model| {
+            let rows = model.log(which.origin)?.rows.values().rev().filter(|row| listed(row));
+            let bare = |row: &std::sync::Arc<PayloadRow>| PayloadRow { payload: None, ..row.as_ref().clone() };
+            Ok(rows.skip(offset).take(limit).map(bare).collect())
+        })
+    }
+    async fn corrections_of(&self, origin: OriginNo, index: u64) -> StoreResult<Vec<(u64, Option<Kind>)>> {
+        self.read("corrections_of", |model| {
+            let rows = model.log(origin)?.rows.values();
+            let held = rows.filter(|row| row.of == Some(index) && row.state == PayloadState::Held);
+            Ok(held.map(|row| (row.index, row.kind)).collect())
+        })
+    }
+}

@@ -1,6 +1,6 @@
 //! Two cities as processes of the real program: one publishes, the other pulls.
 
-use crate::process::{Server, command, said, wait};
+use crate::process::{Server, command, cpu_of_commands, said, wait};
 use crate::{Failure, Options};
 use hefu_federation::base64url;
 use hefu_peers::clock::{Clock, Stopwatch};
@@ -117,19 +117,34 @@ impl Federation {
         Ok(Self { publisher, puller, agreement, count })
     }
 
-    /// One `hefu pull` of everything: wall seconds until all is held, then those of `hefu reconcile`.
-    pub(crate) fn pull(&self) -> Result<(f64, f64), Failure> {
-        let clock = Stopwatch::start();
+    /// One `hefu pull` of everything, while the publisher serves, then `hefu reconcile`.
+    pub(crate) fn pull(&self) -> Result<Pulled, Failure> {
+        let server = self.publisher.serving.as_ref().ok_or("the publisher does not serve")?;
+        let (served, before, clock) = (server.cpu()?, cpu_of_commands()?, Stopwatch::start());
         let pulled = self.puller.ask(&["pull"])?;
         let seconds = clock.seconds();
+        let (pulling, serving) = (cpu_of_commands()? - before, server.cpu()? - served);
         let held = pulled.pointer("/reports/0/held").and_then(Value::as_u64);
         if held != Some(self.count) {
             return Err(format!("{held:?} of {} records are held: {pulled}", self.count).into());
         }
         let clock = Stopwatch::start();
         self.puller.ask(&["reconcile"])?;
-        Ok((seconds, clock.seconds()))
+        Ok(Pulled { seconds, with_reconcile: seconds + clock.seconds(), pulling, serving })
     }
+}
+
+/// What a pull took.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pulled {
+    /// Wall time until all was held.
+    pub(crate) seconds: f64,
+    /// Wall time of both commands.
+    pub(crate) with_reconcile: f64,
+    /// Seconds of processor time of the command.
+    pub(crate) pulling: f64,
+    /// Seconds of processor time of the publisher meanwhile.
+    pub(crate) serving: f64,
 }
 
 fn agree(base: &Path, first: &Node, second: &Node) -> Result<AgreementId, Failure> {

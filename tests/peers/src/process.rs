@@ -1,6 +1,7 @@
 //! Processes that this program starts: they end with it, whatever ends it, and nothing else is ever ended.
 
 use crate::Failure;
+use crate::report::float;
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -70,6 +71,21 @@ pub(crate) fn wait_for(what: &str, seconds: usize, mut done: impl FnMut() -> boo
     Err(format!("{what}: waited for too long").into())
 }
 
+/// Seconds of processor time of the commands that have ended.
+pub(crate) fn cpu_of_commands() -> Result<f64, Failure> {
+    cpu("/proc/self/stat", 13)
+}
+
+/// User and system time: two neighbouring fields behind the name, which may itself hold spaces (proc(5), `/proc/pid/stat`).
+fn cpu(path: &str, field: usize) -> Result<f64, Failure> {
+    /// `USER_HZ` of every Linux that Rust knows.
+    const TICKS_PER_SECOND: f64 = 100.0;
+    let text = std::fs::read_to_string(path)?;
+    let (_, fields) = text.rsplit_once(") ").ok_or("no stat as in proc(5)")?;
+    let ticks = fields.split(' ').skip(field).take(2).map(str::parse).collect::<Result<Vec<u64>, _>>()?;
+    Ok(ticks.into_iter().map(float).sum::<f64>() / TICKS_PER_SECOND)
+}
+
 /// A server: it is stopped when this goes out of scope.
 pub(crate) struct Server {
     child: Child,
@@ -81,6 +97,11 @@ impl Server {
     /// Starts one that stops on this signal.
     pub(crate) fn start(mut command: Command, signal: &'static str) -> Result<Self, Failure> {
         Ok(Self { child: command.spawn()?, signal })
+    }
+
+    /// Seconds of processor time so far, of all its threads.
+    pub(crate) fn cpu(&self) -> Result<f64, Failure> {
+        cpu(&format!("/proc/{}/stat", self.child.id()), 11)
     }
 
     /// Whether it still runs.

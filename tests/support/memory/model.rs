@@ -58,6 +58,9 @@ pub struct Lax {
     pub held: bool,
 }
 
+/// The entries that are filed under keys.
+type Filed = BTreeMap<Key, BTreeSet<(OriginNo, u64)>>;
+
 /// A lease.
 #[derive(Debug, Clone)]
 pub(super) struct Lease {
@@ -84,7 +87,7 @@ pub struct Model {
     pub(super) queue: BTreeMap<i64, DirtyRow>,
     pub(super) last_queued: i64,
     /// By agreement and bucket, then by key.
-    pub(super) facts: BTreeMap<(AgreementNo, u16), BTreeMap<Key, BTreeSet<(OriginNo, u64)>>>,
+    pub(super) facts: BTreeMap<(AgreementNo, u16), Filed>,
     pub(super) cited: BTreeSet<(AgreementNo, Key)>,
     /// The same.
     pub(super) findings: BTreeMap<(AgreementNo, u16), BTreeMap<Key, BTreeMap<Digest, Finding>>>,

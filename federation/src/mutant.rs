@@ -10,7 +10,6 @@ use std::cell::Cell;
 #[expect(missing_docs, reason = "named after the checks")]
 pub enum Mutant {
     Commitment,
-    Issuer,
     Supersedes,
     Proof,
     KeyBegin,

@@ -18,7 +18,9 @@ pub(super) struct State {
     pub(super) dead: bool,
     /// Writes that a power cut takes back: what was there before the last one.
     pub(super) keeps_before: bool,
-    /// With a store that does not sync: the state of the last write that was.
+    /// Writes are confirmed before they are on the disk: a power cut takes back all since a lease was last taken.
+    pub(super) unsynced: bool,
+    /// What a power cut leaves.
     pub(super) before: Option<Box<Model>>,
     /// The guard file, and what a power cut would leave of it.
     pub(super) guard: Option<Vec<u8>>,
@@ -76,13 +78,13 @@ pub(super) fn gone() -> StoreError {
 }
 
 impl Faults for Disk {
-    fn before(&self, _call: &'static str, writes: bool, model: &mut Model) -> StoreResult<()> {
+    fn before(&self, call: &'static str, writes: bool, model: &mut Model) -> StoreResult<()> {
         self.step()?;
         let mut state = self.state();
         if !writes {
             return Ok(());
         }
-        if state.keeps_before {
+        if state.keeps_before && (!state.unsynced || call == "lease" || state.before.is_none()) {
             state.before = Some(Box::new(model.clone()));
         }
         match state.fail_in {

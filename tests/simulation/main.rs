@@ -49,7 +49,7 @@ fn work(arguments: &[String]) -> Option<bool> {
         }
     }
     if let Some(mutants) = mutants {
-        let caught = hunt(&mutants, seeds.unwrap_or(300), threads);
+        let caught = hunt(&mutants, seeds.unwrap_or(600), threads);
         print!("{}", table(&caught));
         return Some(caught.iter().all(|caught| caught.by.is_some()));
     }

@@ -49,7 +49,6 @@ mutants! {
     NonceReused = "nonce-reused", "a request that comes again is answered again";
     IdTwice = "id-twice", "a record id may stand twice in a log";
     CommitmentUnchecked = "commitment-unchecked", "a record is not compared with the commitment in the log";
-    IssuerUnchecked = "issuer-unchecked", "a record may bear the name of another city";
     SupersedesUnchecked = "supersedes-unchecked", "a correction may name another record than the one at `of`";
     ProofUnchecked = "proof-unchecked", "the signature under a record is not verified";
     KeyEndLate = "key-end-late", "a retired key is good for one record more";
@@ -81,7 +80,6 @@ impl Mutant {
         use hook::Mutant as Hook;
         match self {
             Self::CommitmentUnchecked => Some(Hook::Commitment),
-            Self::IssuerUnchecked => Some(Hook::Issuer),
             Self::SupersedesUnchecked => Some(Hook::Supersedes),
             Self::ProofUnchecked => Some(Hook::Proof),
             Self::KeyEndLate => Some(Hook::KeyEnd),

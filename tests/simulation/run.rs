@@ -138,7 +138,9 @@ pub fn hunt(mutants: &[Mutant], bound: u64, threads: usize) -> Vec<Caught> {
         let Some(mutant) = mutants.get(position).copied() else { return };
         let tried = (0..bound).find_map(|number| {
             let seed = seed_of(number);
-            simulate(seed, Some(mutant)).violations.into_iter().next().map(|violation| (number + 1, seed, violation))
+            let violation = simulate(seed, Some(mutant)).violations.into_iter().next()?;
+            // What fails without the fault, too, has not found it.
+            simulate(seed, None).violations.is_empty().then_some((number + 1, seed, violation))
         });
         caught.lock().unwrap_or_else(PoisonError::into_inner).push((position, Caught { mutant, by: tried }));
     };

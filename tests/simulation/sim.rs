@@ -126,8 +126,11 @@ impl Sim {
             let mut model = node.memory.content();
             (model.lax.ids, model.lax.fence) = (true, true);
         }
-        let loses = faults.loses || mutant == Some(Mutant::StoreUnsynced);
-        sim.nodes.iter().for_each(|node| node.disk.state().keeps_before = loses);
+        let unsynced = mutant == Some(Mutant::StoreUnsynced);
+        for node in &sim.nodes {
+            let mut disk = node.disk.state();
+            (disk.keeps_before, disk.unsynced) = (faults.loses || unsynced, unsynced);
+        }
         sim
     }
 

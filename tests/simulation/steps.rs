@@ -269,6 +269,7 @@ impl Sim {
                 let node = self.node_mut(number);
                 node.processes = [None, None];
                 node.fate.guard_lost = true;
+                node.fate.guard_too |= node.fate.set_back;
                 // Gone, or half written by a disk that lies about renames.
                 let torn =
                     node.disk.state().guard.as_deref().and_then(|note| note.get(..note.len() / 2)).map(<[u8]>::to_vec);
@@ -317,7 +318,9 @@ impl Sim {
                 disk.guard = copy.guard;
             }
         }
-        node.fate = Fate { set_back: true, guard_too: node.fate.guard_too || with_guard, ..node.fate };
+        // An old database beside a guard file that is gone is the same as both put back.
+        let guard_too = node.fate.guard_too || with_guard || node.disk.state().guard.is_none();
+        node.fate = Fate { set_back: true, guard_too, ..node.fate };
         node.backlog.clear();
         node.open.clear();
         if with_guard {

@@ -9,6 +9,9 @@ mod outcome;
 mod tests {
     use hefu_tests::simulation::{Mutant, hunt, replay, run, table};
 
+    /// Seeds within which each planted fault must be caught.
+    const BOUND: u64 = 600;
+
     fn threads() -> usize {
         std::thread::available_parallelism().map_or(1, usize::from)
     }
@@ -36,7 +39,7 @@ mod tests {
 
     #[test]
     fn every_planted_fault_is_caught() {
-        let caught = hunt(Mutant::ALL, 300, threads());
+        let caught = hunt(Mutant::ALL, BOUND, threads());
         println!("{}", table(&caught));
         let missed: Vec<_> = caught.iter().filter(|caught| caught.by.is_none()).map(|c| c.mutant.code()).collect();
         assert!(missed.is_empty(), "not caught: {missed:?}");

@@ -1,6 +1,8 @@
 //! base64url without padding (RFC 4648 §5): how binary values stand in JSON. Decoding accepts only the one canonical text.
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+/// Bytes that are decoded without an allocation: keys, salts, commitments and labels have 32 or fewer, signatures 64.
+const SHORT_LEN: usize = 96;
 /// Encodes.
 pub fn encode(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
@@ -13,7 +15,13 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
 }
 /// Decodes to a fixed length.
 pub fn decode_array<const N: usize>(text: &str) -> Option<[u8; N]> {
-    decode(text)?.try_into().ok()
+    let mut buffer = [0; SHORT_LEN];
+    if N > SHORT_LEN {
+        return decode(text)?.try_into().ok();
+    }
+    // Longer texts do not fit the buffer, and are none of `N` bytes.
+    let len = URL_SAFE_NO_PAD.decode_slice(text, &mut buffer).ok()?;
+    buffer.get(..len)?.try_into().ok()
 }
 
 #[cfg(test)]
@@ -40,6 +48,12 @@ mod tests {
         }
         assert_eq!(decode_array::<2>("Zm8"), Some(*b"fo"));
         assert_eq!(decode_array::<3>("Zm8"), None);
+        for len in [0, 1, 92, 93, 94, 95, 96, 97, 98, 200] {
+            let text = encode(&vec![7; len]);
+            assert_eq!(decode_array::<64>(&text), None, "{len}");
+            assert_eq!(decode_array::<96>(&text).is_some(), len == 96, "{len}");
+            assert_eq!(decode_array::<97>(&text).is_some(), len == 97, "{len}");
+        }
     }
 
     proptest! {

@@ -11,6 +11,9 @@ pub(crate) mod testing;
 use crate::gate::{self, GateError, GateErrorKind, MAX_DEPTH, MAX_INTEGER};
 use serde_json::{Map, Number, Value};
 
+/// Most records are shorter: their text is allocated once.
+const USUAL_LEN: usize = 2048;
+
 /// Reads a document of any layout through the gate.
 ///
 /// # Errors
@@ -24,8 +27,27 @@ pub fn read(bytes: &[u8], max_len: usize) -> Result<Value, GateError> {
 /// # Errors
 /// `NotAnInteger`, `IntegerTooLarge`, `NegativeZero` or `TooDeep`, at offset 0.
 pub fn write(value: &Value) -> Result<Vec<u8>, GateError> {
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(USUAL_LEN);
     write_value(&mut out, value, 0)?;
+    Ok(out)
+}
+
+/// [`write()`] of an object with further members, whose values are canonical JSON already. None of them may be in the object.
+pub(crate) fn write_with(members: &Map<String, Value>, further: &[(&str, &[u8])]) -> Result<Vec<u8>, GateError> {
+    let own = members.iter().map(|(name, value)| (name.as_str(), Ok(value)));
+    let mut all: Vec<(&str, Result<&Value, &[u8]>)> =
+        own.chain(further.iter().map(|(name, text)| (*name, Err(*text)))).collect();
+    all.sort_by(|(a, _), (b, _)| string::utf16_order(a, b));
+    let mut out = Vec::with_capacity(USUAL_LEN);
+    out.push(b'{');
+    for (index, (name, value)) in all.into_iter().enumerate() {
+        write_name(&mut out, index, name);
+        match value {
+            Ok(value) => write_value(&mut out, value, 1)?,
+            Err(text) => out.extend_from_slice(text),
+        }
+    }
+    out.push(b'}');
     Ok(out)
 }
 
@@ -63,20 +85,32 @@ fn write_array(out: &mut Vec<u8>, items: &[Value], depth: usize) -> Result<(), G
 }
 
 fn write_object(out: &mut Vec<u8>, members: &Map<String, Value>, depth: usize) -> Result<(), GateError> {
-    // The map's own order is by code point, or by insertion if some crate turned that feature on: never rely on it.
-    let mut members: Vec<(&String, &Value)> = members.iter().collect();
-    members.sort_by(|(a, _), (b, _)| string::utf16_order(a, b));
     out.push(b'{');
-    for (index, (name, value)) in members.into_iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
+    // The map's own order is by code point, or by insertion if some crate turned that feature on: it may be another one.
+    if members.keys().is_sorted_by(|a, b| string::utf16_order(a, b).is_lt()) {
+        for (index, (name, value)) in members.iter().enumerate() {
+            write_name(out, index, name);
+            write_value(out, value, depth)?;
         }
-        string::write(out, name);
-        out.push(b':');
-        write_value(out, value, depth)?;
+    } else {
+        let mut members: Vec<(&String, &Value)> = members.iter().collect();
+        members.sort_by(|(a, _), (b, _)| string::utf16_order(a, b));
+        for (index, (name, value)) in members.into_iter().enumerate() {
+            write_name(out, index, name);
+            write_value(out, value, depth)?;
+        }
     }
     out.push(b'}');
     Ok(())
+}
+
+/// What stands before the value of a member.
+fn write_name(out: &mut Vec<u8>, index: usize, name: &str) {
+    if index > 0 {
+        out.push(b',');
+    }
+    string::write(out, name);
+    out.push(b':');
 }
 
 fn deeper(depth: usize) -> Result<usize, GateError> {
@@ -352,6 +386,22 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn further_members_stand_where_they_belong(
+            object in proptest::collection::btree_map("[a-z@\u{e000}\u{10000}]{0,3}", any_value(), 0..6),
+            further in proptest::collection::btree_map("[a-z@\u{e000}\u{10000}]{0,3}", any_value(), 0..6),
+        ) {
+            let further: Vec<(String, Vec<u8>)> =
+                further.iter().filter(|(name, _)| !object.contains_key(*name)).map(|(name, value)| (name.clone(), write(value).unwrap())).collect();
+            let object: Map<String, Value> = object.into_iter().collect();
+            let mut whole = object.clone();
+            for (name, text) in &further {
+                whole.insert(name.clone(), serde_json::from_slice(text).unwrap());
+            }
+            let further: Vec<(&str, &[u8])> = further.iter().map(|(name, text)| (name.as_str(), text.as_slice())).collect();
+            prop_assert_eq!(write_with(&object, &further).unwrap(), write(&Value::Object(whole)).unwrap());
+        }
+
         #[test]
         fn integer_documents_equal_the_oracle(value in any_value()) {
             let written = write(&value).unwrap();

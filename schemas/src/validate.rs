@@ -1,6 +1,7 @@
 //! Validation of scanned documents against the published schemas.
 
 mod explain;
+mod pattern;
 
 use crate::released::{released, released_schema};
 use crate::scan::Scanned;
@@ -59,45 +60,88 @@ pub fn validate(name: SchemaName, document: &Scanned<'_>) -> Vec<Violation> {
 
 /// A compiled schema.
 struct Schema {
-    validator: Validator<Tape>,
+    /// Says yes or no.
+    fast: Validator<Tape>,
+    /// Says why not, with its own patterns. Made when the first document is refused: most nodes never need it.
+    exact: LazyLock<Validator<Tape>, Box<dyn FnOnce() -> Validator<Tape> + Send + Sync>>,
     /// Every member that the schema or a resource declares, wherever: tells an unknown member from one whose
     /// own rule failed (see [`explain`]).
     declared: BTreeSet<String>,
 }
 
-impl Schema {
-    /// The files are part of the program, so a fault in one is ours.
+/// A schema with the resources that it may refer to, by their absolute ids.
+struct Source {
+    schema: Value,
+    resources: Vec<(&'static str, Value)>,
+}
+
+impl Source {
     fn released(name: SchemaName) -> Self {
         let parse = |text: &str| serde_json::from_str::<Value>(text).expect("released schemas are JSON");
         let resources = released().iter().filter(|file| file.path.ends_with(".schema.json"));
         let resources = resources.map(|file| (file.id, parse(file.text))).collect();
-        Self::compile(&parse(released_schema(name).text), resources).expect("released schemas compile")
+        Self { schema: parse(released_schema(name).text), resources }
     }
 
-    /// Compiles a schema that may refer to `resources` by their absolute ids. Nothing else is ever fetched.
-    fn compile(schema: &Value, resources: Vec<(&str, Value)>) -> Result<Self, Unusable> {
-        let mut declared = BTreeSet::new();
-        for schema in resources.iter().map(|(_, schema)| schema).chain([schema]) {
-            collect_declared(schema, &mut declared);
-        }
-        let registry = Registry::new().draft(Draft::Draft202012).extend(resources)?.prepare()?;
-        let validator = jsonschema::options_for::<Tape>()
+    /// Nothing besides the resources is ever fetched.
+    fn compile(self, patterns: Patterns) -> Result<Validator<Tape>, Unusable> {
+        let registry = Registry::new().draft(Draft::Draft202012).extend(self.resources)?.prepare()?;
+        let mut options = jsonschema::options_for::<Tape>()
             .with_draft(Draft::Draft202012)
             .with_registry(&registry)
             .offline()
             .should_validate_formats(true)
             .should_ignore_unknown_formats(false)
-            .with_pattern_options(PatternOptions::regex())
-            .build(schema)?;
-        Ok(Self { validator, declared })
+            .with_pattern_options(PatternOptions::regex());
+        if patterns == Patterns::Automata {
+            options = options.with_keyword("pattern", |parent, value, _| pattern::keyword(parent, value));
+        }
+        Ok(options.build(&self.schema)?)
+    }
+}
+
+/// What matches the patterns.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Patterns {
+    /// Tables: see [`pattern`].
+    Automata,
+    /// The validator itself: its errors name the keyword.
+    Expressions,
+}
+
+impl Schema {
+    /// The files are part of the program, so a fault in one is ours.
+    fn released(name: SchemaName) -> Self {
+        Self::compile(move || Source::released(name)).expect("released schemas compile")
+    }
+
+    /// Compiles a schema from a source that is read anew where it is needed again: it is larger than what is made of it.
+    fn compile(source: impl Fn() -> Source + Send + Sync + 'static) -> Result<Self, Unusable> {
+        let read = source();
+        let mut declared = BTreeSet::new();
+        for schema in read.resources.iter().map(|(_, schema)| schema).chain([&read.schema]) {
+            collect_declared(schema, &mut declared);
+        }
+        match read.compile(Patterns::Automata) {
+            Ok(fast) => {
+                let exact = move || source().compile(Patterns::Expressions).expect("it compiled with other patterns");
+                Ok(Self { fast, exact: LazyLock::new(Box::new(exact)), declared })
+            }
+            // A pattern that has no automaton, or a fault of the schema, which comes again.
+            Err(_) => {
+                let fast = source().compile(Patterns::Expressions)?;
+                let exact = fast.clone();
+                Ok(Self { fast, exact: LazyLock::new(Box::new(move || exact)), declared })
+            }
+        }
     }
 
     fn violations(&self, document: &Scanned<'_>) -> Vec<Violation> {
         // The yes-or-no answer is several times faster than the list, and nearly always yes.
-        if self.validator.is_valid(document.root()) {
+        if self.fast.is_valid(document.root()) {
             return Vec::new();
         }
-        explain::violations(document.root(), self.validator.iter_errors(document.root()), &self.declared)
+        explain::violations(document.root(), self.exact.iter_errors(document.root()), &self.declared)
     }
 }
 
@@ -166,7 +210,11 @@ mod tests {
             "then": {"required": ["until"]},
             "unevaluatedProperties": false,
         });
-        Schema::compile(&schema, vec![(PERSON, person())]).unwrap()
+        compiled(schema, vec![(PERSON, person())]).unwrap()
+    }
+
+    fn compiled(schema: Value, resources: Vec<(&'static str, Value)>) -> Result<Schema, Unusable> {
+        Schema::compile(move || Source { schema: schema.clone(), resources: resources.clone() })
     }
 
     fn violations(schema: &Schema, document: &Value) -> Vec<Violation> {
@@ -224,7 +272,7 @@ mod tests {
             "allOf": [{"properties": {"inner": inner, "other": true}}],
             "unevaluatedProperties": false,
         });
-        let schema = Schema::compile(&schema, vec![]).unwrap();
+        let schema = compiled(schema, vec![]).unwrap();
         let pointers = |document: Value| -> Vec<String> {
             violations(&schema, &document).into_iter().map(|violation| violation.pointer).collect()
         };
@@ -290,9 +338,9 @@ mod tests {
     #[test]
     fn nothing_is_fetched_and_unknown_formats_are_refused() {
         let elsewhere = json!({"$ref": "https://example.org/elsewhere.schema.json"});
-        assert!(matches!(Schema::compile(&elsewhere, vec![]), Err(Unusable::Schema(_))));
-        assert!(Schema::compile(&json!({"format": "no-such-format"}), vec![]).is_err());
-        assert!(Schema::compile(&json!({"pattern": "(?=a)b"}), vec![]).is_err(), "no look-around in linear time");
-        assert!(Schema::compile(&json!({"type": "strnig"}), vec![]).is_err());
+        assert!(matches!(compiled(elsewhere, vec![]), Err(Unusable::Schema(_))));
+        assert!(compiled(json!({"format": "no-such-format"}), vec![]).is_err());
+        assert!(compiled(json!({"pattern": "(?=a)b"}), vec![]).is_err(), "no look-around in linear time");
+        assert!(compiled(json!({"type": "strnig"}), vec![]).is_err());
     }
 }

@@ -56,3 +56,11 @@ fn lines_end_as_lines_do() {
         }
     }
 }
+
+#[test]
+fn the_figures_of_the_benchmarks_have_their_marks() {
+    let text = std::fs::read_to_string(super::root().join("docs/PERFORMANCE.md")).unwrap();
+    let marks = ["<!-- figures: written by hefu-bench --write -->\n", "<!-- end of figures -->\n"];
+    let at = marks.map(|mark| text.match_indices(mark).map(|(at, _)| at).collect::<Vec<_>>());
+    assert!(at[0].len() == 1 && at[1].len() == 1 && at[0] < at[1], "{at:?}");
+}

@@ -11,7 +11,7 @@ use crate::proof::{self, Contexts};
 use crate::trust::KeyRing;
 use hefu_schemas::agreement::Agreement;
 use hefu_schemas::gate::MAX_RECORD_LEN;
-use hefu_schemas::id::{Digest, RecordId};
+use hefu_schemas::id::{AgreementId, Digest, RecordId};
 use hefu_schemas::record::{self, CONTEXTS, Kind};
 use hefu_schemas::released::released;
 use hefu_schemas::scan::{Item, Scanned, scan};
@@ -120,7 +120,8 @@ pub(super) fn label(judge: &Judge<'_>, entry: &Entry, document: &Scanned<'_>) ->
     });
     let terms = document.root().member("termsOfUse").and_then(|terms| terms.items().next());
     let named = terms.and_then(|terms| text(terms, "/id"));
-    Check::Label.require(labelled && named.is_some_and(|id| id == judge.standing.agreement.id.to_string()))
+    let named = named.and_then(|id| AgreementId::parse(&id).ok());
+    Check::Label.require(labelled && named == Some(judge.standing.agreement.id))
 }
 /// A `Withdrawal` stands in a withdraw entry, and nothing else does.
 pub(super) fn entry_kind(entry: &Entry, document: &Scanned<'_>) -> Result<(), Failed> {

@@ -74,11 +74,21 @@ impl JudgedPage {
 }
 /// Judges one line against its entry, by the ordered named checks (all but `IdNew`, which needs the store).
 pub fn judge_line(judge: &Judge<'_>, wanted: &Wanted, salt: [u8; 32], record: &[u8]) -> Judged {
+    judge_line_then(judge, wanted, salt, record, |_| ()).0
+}
+/// [`judge_line`], and what the caller reads of a document that is held: it is scanned once.
+pub fn judge_line_then<T>(
+    judge: &Judge<'_>,
+    wanted: &Wanted,
+    salt: [u8; 32],
+    record: &[u8],
+    held: impl FnOnce(&Scanned<'_>) -> T,
+) -> (Judged, Option<T>) {
     let document = match read(wanted, &salt, record) {
         Ok(document) => document,
         Err(failed) => {
             let reason = Some(failed.check.code().to_owned());
-            return Judged::without_payload(wanted.index, failed.state, reason);
+            return (Judged::without_payload(wanted.index, failed.state, reason), None);
         }
     };
     let failed = examine(judge, wanted, &document).err();
@@ -87,13 +97,14 @@ pub fn judge_line(judge: &Judge<'_>, wanted: &Wanted, salt: [u8; 32], record: &[
         // Deny by default: where the scope was not reached it is asked for now.
         Some(failed) => failed.check != Check::Scope && is_covered(judge.standing.agreement, &document),
     };
-    Judged {
+    let judged = Judged {
         index: wanted.index,
         state: failed.map_or(PayloadState::Held, |failed| failed.state),
         reason: failed.map(|failed| reason(judge.standing.agreement, failed.check, &document)),
         payload: keep.then(|| (salt, record.to_vec())),
         record: identify(&document),
-    }
+    };
+    (judged, failed.is_none().then(|| held(&document)))
 }
 /// The name of the check; of an over-scope record also the part of the terms that refuses it.
 fn reason(agreement: &Agreement, check: Check, document: &Scanned<'_>) -> String {

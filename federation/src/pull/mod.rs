@@ -14,7 +14,9 @@ mod payload;
 pub(crate) mod world;
 
 pub use check::Check;
-pub use judge::{ERASED_WITHOUT_ENTRY, Judge, Judged, JudgedPage, Wanted, judge_line, judge_page, refuse_known_id};
+pub use judge::{
+    ERASED_WITHOUT_ENTRY, Judge, Judged, JudgedPage, Wanted, judge_line, judge_line_then, judge_page, refuse_known_id,
+};
 pub use payload::PayloadState;
 
 use crate::checkpoint::Checkpoint;

@@ -124,10 +124,18 @@ pub(super) fn stream(submission: crate::publish::Submission) -> HttpResponse {
 fn receipts(rows: &[DraftRow]) -> Bytes {
     let mut out = String::new();
     for row in rows {
-        out.push_str(&receipt(row).to_string());
-        out.push('\n');
+        out.push_str(&line(row));
     }
     out.into()
+}
+
+/// The line of a receipt. No part of it can hold what JSON escapes: a draft id has letters, digits and `._:-`.
+fn line(row: &DraftRow) -> String {
+    let (draft_id, id, index, size) = (&row.draft_id, row.id, row.index, row.size);
+    let leaf = hefu_schemas::id::Digest(row.leaf_hash.0);
+    format!(
+        "{{\"draftId\":\"{draft_id}\",\"id\":\"{id}\",\"index\":{index},\"leafHash\":\"{leaf}\",\"size\":{size}}}\n"
+    )
 }
 
 fn receipt(row: &DraftRow) -> Value {
@@ -175,5 +183,25 @@ impl Lines {
         // What is too long was refused while it came.
         let _ = self.take(&rest);
         (!self.lines.is_empty()).then_some(self.lines)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hefu_federation::tree::Hash;
+    use hefu_schemas::id::{Digest, RecordId};
+
+    #[test]
+    fn the_line_of_a_receipt_is_its_json() {
+        let row = DraftRow {
+            draft_id: "xueji:2026.09_1-a".to_owned(),
+            content: Digest([1; 32]),
+            id: RecordId::parse("urn:uuid:01890a5d-ac96-774b-bcce-b302099a8057").unwrap(),
+            index: 7,
+            leaf_hash: Hash([0xab; 32]),
+            size: 9,
+        };
+        assert_eq!(line(&row), format!("{}\n", receipt(&row)));
     }
 }

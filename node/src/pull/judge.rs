@@ -13,13 +13,13 @@ use crate::store::{OriginNo, Payload, PayloadRow, Store};
 use bytes::Bytes;
 use hefu_federation::key::Role;
 use hefu_federation::page::{self, Asked, MAX_LINES, MAX_PAGE_LEN};
-use hefu_federation::pull::{Judge, Judged, PayloadState, Wanted, judge_line, judge_page};
+use hefu_federation::pull::{Judge, Judged, PayloadState, Wanted, judge_line_then, judge_page};
 use hefu_federation::reconcile::key::{Key, KeyType, keys_of};
 use hefu_federation::reconcile::view::View;
 use hefu_federation::trust::KeyRing;
 use hefu_schemas::gate::MAX_RECORD_LEN;
 use hefu_schemas::id::{Did, RecordId};
-use hefu_schemas::scan::scan;
+use hefu_schemas::scan::{Scanned, scan};
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -237,40 +237,62 @@ pub fn judge_rows(
     let standing = known.standing();
     let Some(linkage) = &known.linkage else { return Ok(Vec::new()) };
     let judge = Judge { keys: ring, standing: &standing, linkage };
+    let mut made: HashMap<u64, Made> = HashMap::new();
     let judged = judge_page(&page, wanted, |lines| {
-        let one = |(wanted, salt, record): &(&Wanted, [u8; 32], &[u8])| judge_line(&judge, wanted, *salt, record);
-        lines.par_iter().with_min_len(JOB_LEN / 4).map(one).collect()
+        let one = |(wanted, salt, record): &(&Wanted, [u8; 32], &[u8])| {
+            let read = |document: &Scanned<'_>| keys(ring, wanted.index, document);
+            let (judged, keys) = judge_line_then(&judge, wanted, *salt, record, read);
+            let body = judged.payload.is_some().then(|| compress(record));
+            (judged, (keys.flatten(), body))
+        };
+        let both: Vec<(Judged, Made)> = lines.par_iter().with_min_len(JOB_LEN / 4).map(one).collect();
+        let judged = |(judged, of_it): (Judged, Made)| {
+            made.insert(judged.index, of_it);
+            judged
+        };
+        both.into_iter().map(judged).collect()
     });
     let entries: HashMap<u64, &Wanted> = wanted.iter().map(|wanted| (wanted.index, wanted)).collect();
-    let row = |judged: &Judged| entries.get(&judged.index).map(|wanted| stored(ring, known, wanted, judged));
-    Ok(judged.rows().par_iter().with_min_len(JOB_LEN / 4).filter_map(row).collect())
+    let row = |judged: &Judged| {
+        let made = made.remove(&judged.index).unwrap_or_default();
+        entries.get(&judged.index).map(|wanted| stored(ring, known, wanted, judged, made))
+    };
+    Ok(judged.rows().iter().filter_map(row).collect())
+}
+
+/// What is made of a record while it is judged: its keys, if it is held, and the compressed body with its codec, if it is kept.
+type Made = (Option<Vec<Key>>, Option<(u8, Vec<u8>)>);
+
+/// The keys under which a held record is filed.
+fn keys(ring: &KeyRing, index: u64, document: &Scanned<'_>) -> Option<Vec<Key>> {
+    let mut keys = keys_of(&View::read(document)?);
+    // A record that comes after the revocation of its key is in dispute at once.
+    if !ring.revocations().is_empty() && signer(document).is_some_and(|key| ring.is_disputed(&key, index, u64::MAX)) {
+        keys.push(Key::entry(ring.origin(), index));
+    }
+    Some(keys)
 }
 
 /// A judged row as it is stored, with the keys of its record.
-fn stored(ring: &KeyRing, known: &Known, wanted: &Wanted, judged: &Judged) -> (PayloadRow, Vec<Key>) {
+fn stored(
+    ring: &KeyRing,
+    known: &Known,
+    wanted: &Wanted,
+    judged: &Judged,
+    (keys, body): Made,
+) -> (PayloadRow, Vec<Key>) {
     let of = match &wanted.entry.body {
         hefu_federation::entry::Body::Amend { of, .. } | hefu_federation::entry::Body::Withdraw { of, .. } => Some(*of),
         _ => None,
     };
-    let keys = match (&judged.payload, judged.state) {
-        (Some((_, record)), PayloadState::Held) => scan(record.as_slice(), MAX_RECORD_LEN).ok().and_then(|document| {
-            let mut keys = keys_of(&View::read(&document)?);
-            // A record that comes after the revocation of its key is in dispute at once.
-            if !ring.revocations().is_empty()
-                && signer(&document).is_some_and(|key| ring.is_disputed(&key, judged.index, u64::MAX))
-            {
-                keys.push(Key::entry(ring.origin(), judged.index));
-            }
-            Some(keys)
-        }),
+    let keys = match judged.state {
+        PayloadState::Held => keys,
         // What is not good is reconciled too: as an entry.
-        (_, PayloadState::Invalid | PayloadState::Quarantined) => Some(vec![Key::entry(ring.origin(), judged.index)]),
+        PayloadState::Invalid | PayloadState::Quarantined => Some(vec![Key::entry(ring.origin(), judged.index)]),
         _ => None,
     };
-    let payload = judged.payload.as_ref().map(|(salt, record)| {
-        let (codec, body) = compress(record);
-        Payload { salt: *salt, codec, body }
-    });
+    let payload = judged.payload.as_ref().zip(body);
+    let payload = payload.map(|((salt, _), (codec, body))| Payload { salt: *salt, codec, body });
     let id: Option<RecordId> = judged.record.map(|(id, _)| id);
     let row = PayloadRow {
         index: judged.index,

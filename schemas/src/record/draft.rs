@@ -7,6 +7,7 @@ use crate::released::released_schema;
 use crate::scan::scan;
 use crate::violation::Violation;
 use serde_json::{Map, Value, json};
+use std::sync::LazyLock;
 use thiserror::Error;
 use unicode_normalization::UnicodeNormalization;
 
@@ -90,7 +91,7 @@ impl Draft {
     /// # Errors
     /// All violations.
     pub fn complete(self, completion: &Completion<'_>) -> Result<Record, DraftError> {
-        let Value::Object(mut record) = self.record else {
+        let Value::Object(record) = self.record else {
             return Err(invalid("", "draft/record", "缺少记录对象", "the record is missing or no object"));
         };
         let Some(kind) = kind_of(&record) else {
@@ -102,12 +103,19 @@ impl Draft {
             ));
         };
         let schema = released_schema(kind.schema_name()).id;
-        record.insert("@context".into(), json!(CONTEXTS));
-        record.insert("issuer".into(), completion.issuer.as_str().into());
-        record.insert("credentialSchema".into(), json!({ "id": schema, "type": "JsonSchema" }));
-        record.insert("proof".into(), unsigned_proof(completion)?);
-        record.entry("id").or_insert_with(|| completion.id.to_string().into());
-        let document = scan(canonical::write(&Value::Object(record))?, MAX_RECORD_LEN)?;
+        let issuer = quoted(completion.issuer.as_str());
+        let credential_schema = format!(r#"{{"id":"{schema}","type":"JsonSchema"}}"#);
+        let (id, proof) = (format!(r#""{}""#, completion.id), unsigned_proof(completion)?);
+        let mut added = vec![
+            ("@context", CONTEXTS_TEXT.as_bytes()),
+            ("credentialSchema", credential_schema.as_bytes()),
+            ("issuer", issuer.as_slice()),
+            ("proof", proof.as_slice()),
+        ];
+        if !record.contains_key("id") {
+            added.push(("id", id.as_bytes()));
+        }
+        let document = scan(canonical::write_with(&record, &added)?, MAX_RECORD_LEN)?;
         let violations = check(&document);
         if violations.is_empty() { Ok(Record { document, kind }) } else { Err(DraftError::Invalid(violations)) }
     }
@@ -157,20 +165,31 @@ fn kind_of(record: &Map<String, Value>) -> Option<Kind> {
     }
 }
 
-/// The proof without its signature (bytes: Proof).
-fn unsigned_proof(completion: &Completion<'_>) -> Result<Value, DraftError> {
+/// The proof without its signature (bytes: Proof), its members in canonical order.
+fn unsigned_proof(completion: &Completion<'_>) -> Result<Vec<u8>, DraftError> {
     let created = jiff::Timestamp::from_second(completion.created)
         .map_err(|_| invalid("/proof/created", "record/no-such-date", "日期不存在", "no such date in the calendar"))?;
-    Ok(json!({
-        "@context": CONTEXTS,
-        "type": "DataIntegrityProof",
-        "cryptosuite": "eddsa-jcs-2022",
-        "created": created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        "verificationMethod": completion.verification_method,
-        "proofPurpose": "assertionMethod",
-        "proofValue": PLACEHOLDER_PROOF_VALUE,
-    }))
+    let mut proof = format!(
+        r#"{{"@context":{},"created":"{created}","cryptosuite":"eddsa-jcs-2022","proofPurpose":"assertionMethod","#,
+        *CONTEXTS_TEXT
+    );
+    proof.push_str(&format!(r#""proofValue":"{PLACEHOLDER_PROOF_VALUE}","type":"DataIntegrityProof","#));
+    let mut proof = proof.into_bytes();
+    proof.extend_from_slice(br#""verificationMethod":"#);
+    proof.extend_from_slice(&quoted(completion.verification_method));
+    proof.push(b'}');
+    Ok(proof)
 }
+
+/// A canonical JSON string.
+fn quoted(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() + 2);
+    canonical::string::write(&mut out, text);
+    out
+}
+
+/// The contexts as canonical JSON.
+static CONTEXTS_TEXT: LazyLock<String> = LazyLock::new(|| json!(CONTEXTS).to_string());
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,8 @@
 //! Cities as processes of the real program: made, served, asked, stopped, and what they cost.
 
 use crate::proxy::Proxy;
-use crate::{Failure, Options, cpu};
+use crate::server::{self, Server};
+use crate::{Failure, Options, cpu, touched};
 use hefu_node::clock::{Clock, Stopwatch};
 use hefu_node::synthetic::{City, agreement_terms};
 use hefu_schemas::id::{AgreementId, Origin};
@@ -74,6 +75,8 @@ pub(crate) struct Ran {
     /// Its processor time, from the kernel's account of children that have ended.
     pub(crate) spent: cpu::Spent,
     pub(crate) seconds: f64,
+    /// Processor time of the database server meanwhile, seconds; 0 where the database is a part of the process.
+    pub(crate) database: f64,
     /// Peak resident memory, MB.
     pub(crate) peak_mb: f64,
     pub(crate) said: String,
@@ -85,7 +88,7 @@ impl Ran {
     }
 
     pub(crate) fn cores_busy(&self) -> f64 {
-        self.spent.total() / self.seconds
+        (self.spent.total() + self.database) / self.seconds
     }
 }
 
@@ -99,6 +102,8 @@ pub(crate) struct Node {
     fingerprint: String,
     listener: TcpListener,
     serving: Option<Child>,
+    /// Its database, where that is not a file in its folder.
+    server: Option<(Server, String)>,
 }
 
 impl Node {
@@ -118,12 +123,18 @@ impl Node {
             fingerprint: String::new(),
             listener,
             serving: None,
+            server: None,
         };
         let recovery = recovery.display().to_string();
         let mut args = vec!["init", "--url", &url, "--city", code, "--name", "测试", "--recovery-out", &recovery];
-        let database = database_of(options, code);
-        if let Some(database) = &database {
-            args.extend(["--database", database]);
+        let database;
+        if options.database != "sqlite" {
+            let mut server = Server::connect(&options.database)?;
+            let scenario = base.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let name = format!("hefu_bench_{}_{scenario}_{code}", std::process::id());
+            database = server.make(&name)?;
+            args.extend(["--database", &database]);
+            node.server = Some((server, name));
         }
         let made = node.run(&args)?.json();
         node.fingerprint =
@@ -157,25 +168,29 @@ impl Node {
         self.serving = Some(child);
         let socket = self.dir.join("control.sock");
         wait("a node does not start", || UnixStream::connect(&socket).is_ok())?;
+        self.wire.lead(true);
         Ok(pid)
     }
 
     /// Stops serving.
     pub(crate) fn stop(&mut self) -> Result<(), Failure> {
         let Some(mut child) = self.serving.take() else { return Ok(()) };
+        self.wire.lead(false);
         Command::new("kill").arg(child.id().to_string()).status()?;
         wait("a node does not stop", || matches!(child.try_wait(), Ok(Some(_))))
     }
 
     /// Bytes of its database, written to the end: nothing serves.
-    pub(crate) fn database_len(&self) -> u64 {
-        let files = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
-        let database = files.filter(|file| file.file_name().to_string_lossy().starts_with("hefu.db"));
-        database.filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum()
+    pub(crate) fn database_len(&mut self) -> u64 {
+        if let Some((server, name)) = &mut self.server {
+            return server.len(name).unwrap_or_default();
+        }
+        touched::database_len(&self.dir).unwrap_or_default()
     }
 }
 
 impl Drop for Node {
+    /// The process before its database.
     fn drop(&mut self) {
         if let Some(mut child) = self.serving.take() {
             let _ = child.kill();
@@ -184,15 +199,9 @@ impl Drop for Node {
     }
 }
 
-/// The database of a city on the server that was named.
-fn database_of(options: &Options, code: &str) -> Option<String> {
-    let server = options.database.strip_suffix('/').unwrap_or(&options.database);
-    (server != "sqlite").then(|| format!("{server}/hefu_bench_{}_{code}", std::process::id()))
-}
-
 /// Runs a command to its end, with its output in a file, and watches what it takes.
 pub(crate) fn run(mut command: Command, out: &Path) -> Result<Ran, Failure> {
-    let before = cpu::of_children()?;
+    let (before, database) = (cpu::of_children()?, server::spent());
     let clock = Stopwatch::start();
     let mut child = command.stdout(File::create(out)?).stderr(Stdio::piped()).spawn()?;
     let mut peak_mb = 0.0;
@@ -206,13 +215,14 @@ pub(crate) fn run(mut command: Command, out: &Path) -> Result<Ran, Failure> {
     };
     let seconds = clock.seconds();
     let spent = cpu::of_children()?.since(before);
+    let database = server::spent() - database;
     let said = std::fs::read_to_string(out)?;
     // 1: the command's own check does not hold; its answer says what.
     if !matches!(status.code(), Some(0 | 1)) {
         let tail: String = said.lines().rev().take(2).collect();
         return Err(format!("{:?} ended with {status}: {tail}", command.get_args().collect::<Vec<_>>()).into());
     }
-    Ok(Ran { spent, seconds, peak_mb, said })
+    Ok(Ran { spent, seconds, database, peak_mb, said })
 }
 
 fn wait(what: &str, mut done: impl FnMut() -> bool) -> Result<(), Failure> {

@@ -56,6 +56,11 @@ pub(crate) fn of_children() -> Result<Spent, Failure> {
     spent("/proc/self/stat", 13)
 }
 
+/// The same of another process's children.
+pub(crate) fn of_children_of(pid: u32) -> Result<Spent, Failure> {
+    spent(&format!("/proc/{pid}/stat"), 13)
+}
+
 /// Two neighbouring fields behind the name, which may itself hold spaces (proc(5), `/proc/pid/stat`).
 fn spent(path: &str, field: usize) -> Result<Spent, Failure> {
     let text = std::fs::read_to_string(path)?;

@@ -20,17 +20,3 @@ fn replaced(text: &str, figures: &str) -> Option<String> {
     let (_, after) = rest.split_once(END)?;
     Some(format!("{before}{BEGIN}\n{figures}\n{END}{after}"))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_stands_around_the_marks_stays() {
-        let text = format!("# A\n{BEGIN}old\n{END}behind\n");
-        let new = replaced(&text, "new\n").unwrap();
-        assert_eq!(new, format!("# A\n{BEGIN}\nnew\n\n{END}behind\n"));
-        assert_eq!(replaced(&new, "new\n").unwrap(), new);
-        assert_eq!(replaced("# A\n", "new"), None);
-    }
-}

@@ -143,9 +143,10 @@ fn run(
 
 fn spent(ran: &Ran) -> String {
     format!(
-        "processor {:.2} s (system {:.2}), wall {:.2} s, {:.2} cores busy, peak {:.0} MB",
+        "processor {:.2} s (system {:.2}), database's {:.2} s, wall {:.2} s, {:.2} cores busy, peak {:.0} MB",
         ran.spent.total(),
         ran.spent.system,
+        ran.database,
         ran.seconds,
         ran.cores_busy(),
         ran.peak_mb
@@ -181,9 +182,6 @@ pub(crate) fn demo(options: &Options, program: &Path, base: &Path, report: &mut 
     let records = options.records.to_string();
     let mut command = Command::new(program);
     command.args(["--lang", "en", "demo", "--records", &records, "--folder"]).arg(base.join("demo"));
-    if options.database != "sqlite" {
-        command.args(["--database", &options.database]);
-    }
     let ran = city::run(command, &base.join("demo.out"))?;
     report.push(Row {
         path: format!("demo, 3 × {records}, everything"),

@@ -17,7 +17,9 @@ mod library;
 mod proxy;
 mod report;
 mod sample;
+mod server;
 mod steps;
+mod touched;
 
 use clap::Parser;
 use report::Report;
@@ -107,7 +109,8 @@ fn measure(options: &Options) -> Result<Report, Failure> {
         if options.wants("growth") {
             growth::measure(options, &program, folder.path(), &mut report)?;
         }
-        if options.wants("demo") {
+        // The demonstration makes its databases itself.
+        if options.wants("demo") && options.database == "sqlite" {
             flows::demo(options, &program, folder.path(), &mut report)?;
         }
     }

@@ -4,7 +4,7 @@ use crate::Failure;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Bytes carried at a time: few calls for large pages.
 const BUFFER_LEN: usize = 256 * 1024;
@@ -14,6 +14,7 @@ const BUFFER_LEN: usize = 256 * 1024;
 pub(crate) struct Proxy {
     pub(crate) port: u16,
     carried: Arc<AtomicU64>,
+    leads: Arc<AtomicBool>,
 }
 
 impl Proxy {
@@ -22,10 +23,14 @@ impl Proxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let port = listener.local_addr()?.port();
         let carried = Arc::new(AtomicU64::new(0));
-        let counter = carried.clone();
+        let leads = Arc::new(AtomicBool::new(false));
+        let (counter, open) = (carried.clone(), leads.clone());
         std::thread::spawn(move || {
             for inward in listener.incoming().flatten() {
-                // Nobody listens behind it: the connection is closed, as a refused one would be.
+                // Behind it is a listener that stays when its node stops: who came then would wait for an answer in vain.
+                if !open.load(Ordering::Relaxed) {
+                    continue;
+                }
                 let Ok(outward) = TcpStream::connect((Ipv4Addr::LOCALHOST, target)) else { continue };
                 for (from, to) in [(inward.try_clone(), outward.try_clone()), (Ok(outward), Ok(inward))] {
                     let counter = counter.clone();
@@ -35,7 +40,12 @@ impl Proxy {
                 }
             }
         });
-        Ok(Self { port, carried })
+        Ok(Self { port, carried, leads })
+    }
+
+    /// Whether it leads anywhere; else connections are closed, much as if they were refused.
+    pub(crate) fn lead(&self, leads: bool) {
+        self.leads.store(leads, Ordering::Relaxed);
     }
 
     /// Bytes carried so far, in both directions.

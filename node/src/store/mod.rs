@@ -16,6 +16,7 @@ pub mod sqlite;
 mod token;
 
 pub use db::Database;
+pub use db::tables::{Keep, TABLES, Table};
 pub use token::{TokenRow, TokenStore};
 
 pub use agreements::{AgreementStore, DocumentRow};
@@ -78,6 +79,22 @@ pub enum StoreError {
     /// The database holds no node.
     #[error("the database holds no node")]
     Empty,
+    /// The node that it held has gone to another database.
+    #[error("its node was moved to {to}")]
+    MovedAway {
+        /// Of the move.
+        id: String,
+        /// Where, without a password.
+        to: String,
+        /// When, ms since 1970.
+        at_ms: i64,
+    },
+    /// A move into it has not come to its end.
+    #[error("a move into it, from {from}, is not finished")]
+    Arriving {
+        /// Where the node comes from, without a password.
+        from: String,
+    },
     /// The server would acknowledge what is not on disk.
     #[error("the server runs with {setting} = off: what it acknowledges may be lost")]
     NotDurable {

@@ -20,22 +20,41 @@ const LOCK: &str = "LOCK TABLE migration IN EXCLUSIVE MODE";
 /// Whatever else is in the schema.
 const TABLES: &str = "SELECT COUNT(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
      WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p', 'v', 'm', 'f')";
+/// Whether the first migration has made its tables, and the logs in them.
+const BEGUN: &str = "SELECT to_regclass('origin') IS NOT NULL";
+const LOGS: &str = "SELECT COUNT(*) FROM origin";
 /// Times that making the table of migrations is tried when another server makes it at the same moment.
 const ATTEMPTS: u32 = 5;
 
 /// Makes the tables in an empty database, or completes what a refused `init` left: tables without a log.
 pub(super) async fn create(pool: &PgPool) -> StoreResult<()> {
+    if !is_vacant(pool).await? {
+        return Err(StoreError::Occupied);
+    }
+    prepare(pool).await
+}
+
+/// Whether there is nothing, or our tables without a log.
+pub(super) async fn is_vacant(pool: &PgPool) -> StoreResult<bool> {
+    let exists: bool = sqlx::query_scalar(EXISTS).fetch_one(pool).await?;
+    let count = if !exists {
+        TABLES
+    } else if sqlx::query_scalar::<_, bool>(BEGUN).fetch_one(pool).await? {
+        LOGS
+    } else {
+        return Ok(true);
+    };
+    let found: i64 = sqlx::query_scalar(count).fetch_one(pool).await?;
+    Ok(found == 0)
+}
+
+/// Makes the tables, or brings them up to date.
+pub(super) async fn prepare(pool: &PgPool) -> StoreResult<()> {
     let exists: bool = sqlx::query_scalar(EXISTS).fetch_one(pool).await?;
     if !exists {
-        let others: i64 = sqlx::query_scalar(TABLES).fetch_one(pool).await?;
-        if others > 0 {
-            return Err(StoreError::Occupied);
-        }
         begin_table(pool).await?;
     }
-    apply(pool).await?;
-    let logs: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM origin").fetch_one(pool).await?;
-    if logs > 0 { Err(StoreError::Occupied) } else { Ok(()) }
+    apply(pool).await
 }
 
 /// Applies what this program has and the database does not.

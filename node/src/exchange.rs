@@ -201,7 +201,8 @@ async fn verify_proof(
 pub async fn advance(node: &Arc<Node>) -> Outcome<()> {
     for known in node.registry.snapshot().iter() {
         if known.linkage.is_some() && known.standing().may_open(&node.origin) {
-            node.sequencer.append_act(NewAct { digest: known.document.digest, act: Act::Open, on: None }).await?;
+            let act = NewAct { digest: known.document.digest, act: Act::Open, on: None };
+            node.sequencer.append_act(act).await.inspect_err(|_| node.registry.doubt())?;
             node.registry.reload(node.store.as_ref()).await?;
         }
     }

@@ -108,6 +108,7 @@ problems! {
     DatabaseAway = "database-away" 503, "无法连接数据库服务器", "the database server cannot be reached", hint "请确认 PostgreSQL 正在运行，hefu.toml 中的 database 地址与端口正确，防火墙放行，TLS 证书可信。", "check that PostgreSQL runs, that host and port of `database` in hefu.toml are right, that the firewall lets them through, and that its TLS certificate is trusted";
     DatabaseDenied = "database-denied" 503, "数据库服务器拒绝登录", "the database server refuses the login", hint "请核对用户名与密码（PGPASSWORD 或 ~/.pgpass）、数据库名，以及服务器的 pg_hba.conf。", "check the user and password (PGPASSWORD or ~/.pgpass), the name of the database, and pg_hba.conf on the server";
     DatabaseBusy = "database-busy" 503, "数据库繁忙", "the database is busy", hint "请稍后重试；如经常出现，请提高 max_connections 或减少同时运行的进程。", "try again in a moment; if it happens often, raise max_connections or run fewer processes";
+    NoServerPrograms = "no-server-programs" 503, "未找到 PostgreSQL 服务器程序", "PostgreSQL's server programs are not found", hint "请安装（Debian：apt-get install postgresql），用 HEFU_POSTGRES_BIN 指明其目录，或以 --database postgres://… 指定已有服务器。", "install them (Debian: apt-get install postgresql), name their folder by HEFU_POSTGRES_BIN, or give a server: --database postgres://…";
     DatabaseInUse = "database-in-use" 409, "其他进程正在使用该数据库", "another process works on this database", hint "请停止使用它的所有 hefu serve，15 秒后再试。", "stop every `hefu serve` on it, and try again after 15 seconds";
     TargetNotEmpty = "target-not-empty" 409, "目标数据库不是空的，未作更改", "the target database is not empty: nothing was changed", hint "请另建一个空数据库（CREATE DATABASE），或把目录中的 hefu.db 移到别处，再试一次。", "make an empty database (CREATE DATABASE), or put the hefu.db in the folder elsewhere, then try again";
     CopyDiffers = "copy-differs" 500, "副本与原数据库不一致，节点仍使用原数据库", "the copy differs from its original: the node stays where it is", hint "请再执行一次 hefu move；仍不一致时运行 hefu fsck，并检查两边的磁盘。", "give `hefu move` again; if it still differs, run `hefu fsck` and look at the disks of both sides";
@@ -131,6 +132,7 @@ impl Code {
             Self::DatabaseInUse => 4,
             Self::CopyDiffers => 5,
             Self::DatabaseNotDurable | Self::DatabaseAway | Self::DatabaseDenied | Self::DatabaseBusy => 4,
+            Self::NoServerPrograms => 4,
             _ => 3,
         }
     }

@@ -7,6 +7,7 @@
 pub mod certificate;
 pub mod check;
 pub mod draft;
+pub mod faulty;
 pub mod federation;
 pub mod http;
 pub mod local;

@@ -17,38 +17,39 @@ const TABLE: &str = "CREATE TABLE IF NOT EXISTS migration (version bigint PRIMAR
 const EXISTS: &str = "SELECT to_regclass('migration') IS NOT NULL";
 /// Whoever migrates waits here; it ends with the transaction. Readers of the table do not wait.
 const LOCK: &str = "LOCK TABLE migration IN EXCLUSIVE MODE";
-/// Whatever else is in the schema.
-const TABLES: &str = "SELECT COUNT(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+/// Whether it is there and how much is in the schema, as of one moment: another server may be making the tables.
+const CONTENTS: &str = "SELECT COUNT(*) FILTER (WHERE c.relname = 'migration'), COUNT(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
      WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p', 'v', 'm', 'f')";
-/// Whether the first migration has made its tables, and the logs in them.
-const BEGUN: &str = "SELECT to_regclass('origin') IS NOT NULL";
+/// The logs in them.
 const LOGS: &str = "SELECT COUNT(*) FROM origin";
 /// Times that making the table of migrations is tried when another server makes it at the same moment.
 const ATTEMPTS: u32 = 5;
 
 /// Makes the tables in an empty database, or completes what a refused `init` left: tables without a log.
 pub(super) async fn create(pool: &PgPool) -> StoreResult<()> {
-    if !is_vacant(pool).await? {
-        return Err(StoreError::Occupied);
+    match sqlx::query_as(CONTENTS).fetch_one(pool).await? {
+        (0_i64, 0_i64) => begin_table(pool).await?,
+        (0, _) => return Err(StoreError::Occupied),
+        _ => {}
     }
-    prepare(pool).await
+    apply(pool).await?;
+    let logs: i64 = sqlx::query_scalar(LOGS).fetch_one(pool).await?;
+    if logs > 0 { Err(StoreError::Occupied) } else { Ok(()) }
 }
 
-/// Whether there is nothing, or our tables without a log.
+/// Whether there is nothing, or what a refused `init` left.
 pub(super) async fn is_vacant(pool: &PgPool) -> StoreResult<bool> {
-    let exists: bool = sqlx::query_scalar(EXISTS).fetch_one(pool).await?;
-    let count = if !exists {
-        TABLES
-    } else if sqlx::query_scalar::<_, bool>(BEGUN).fetch_one(pool).await? {
-        LOGS
-    } else {
-        return Ok(true);
-    };
-    let found: i64 = sqlx::query_scalar(count).fetch_one(pool).await?;
-    Ok(found == 0)
+    match sqlx::query_as(CONTENTS).fetch_one(pool).await? {
+        (0_i64, others) => return Ok(others == 0_i64),
+        // Nothing but the table of migrations: the first of them was refused.
+        (_, 1) => return Ok(true),
+        _ => {}
+    }
+    let logs: i64 = sqlx::query_scalar(LOGS).fetch_one(pool).await?;
+    Ok(logs == 0)
 }
 
-/// Makes the tables, or brings them up to date.
+/// Makes the tables beside what is there, or brings them up to date.
 pub(super) async fn prepare(pool: &PgPool) -> StoreResult<()> {
     let exists: bool = sqlx::query_scalar(EXISTS).fetch_one(pool).await?;
     if !exists {

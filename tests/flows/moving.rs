@@ -215,7 +215,7 @@ async fn what_holds_something_is_no_target() {
     assert_eq!(go(&other, FILE, &|_| false).await.unwrap_err().code, Code::TargetNotEmpty);
     assert_eq!(std::fs::read(other.dir().join("hefu.db")).unwrap(), b"something");
     // Where it is already, and where nobody answers.
-    assert_eq!(go(&node, FILE, &|_| false).await.unwrap_err().code, Code::BadRequest);
+    assert_eq!(go(&node, FILE, &|_| false).await.unwrap_err().code, Code::AlreadyThere);
     assert_eq!(go(&node, "oracle", &|_| false).await.unwrap_err().code, Code::BadRequest);
     let away = go(&node, "postgres://km:s3cret@127.0.0.1:1/hefu", &|_| false).await.unwrap_err();
     assert!(away.code == Code::DatabaseAway && !away.detail.contains("s3cret"), "{away}");

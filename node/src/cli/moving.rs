@@ -72,8 +72,12 @@ fn print(globals: &Globals, summary: &Summary) {
             format!("Would move from {from} to {to}: {tables} tables, {rows} rows (nothing was changed)."),
         ));
         for left in &summary.left {
-            let (table, reason) = (left.table, left.reason);
-            let line = output::text(globals, format!("不迁移 {table}"), format!("stays behind: {table} ({reason})"));
+            let (table, reason) = (left.table, output::of(globals, &left.reason));
+            let line = output::text(
+                globals,
+                format!("不迁移 {table}（{reason}）"),
+                format!("stays behind: {table} ({reason})"),
+            );
             output::data(format!("    {line}"));
         }
         return;

@@ -70,13 +70,13 @@ pub async fn run(
     let folder = Folder::new(dir);
     let config = Config::load(dir)?;
     let to_place = to.place().map_err(|why| Problem::new(Code::BadRequest, format!("--to: {why}")))?;
-    let _lock = folder.lock()?;
+    let _lock = folder.lock().map_err(stopped_first)?;
     let settled = settle(&folder, config, watch).await?;
     let config = settled.config;
     if config.database == *to {
         return match settled.finished {
             Some(kept) => Ok(Summary::finished(&config, to, kept)),
-            None => Err(Problem::new(Code::BadRequest, format!("--to: the node is in {to} already"))),
+            None => Err(Problem::new(Code::AlreadyThere, format!("--to {to}"))),
         };
     }
     let text = std::fs::read_to_string(dir.join(FILE_NAME))
@@ -92,6 +92,14 @@ pub async fn run(
         summary.kept = settle(&folder, config, watch).await?.finished.flatten();
     }
     Ok(summary)
+}
+
+/// Other commands go through a running node; this one cannot.
+fn stopped_first(problem: Problem) -> Problem {
+    match problem.code {
+        Code::Locked => Problem::new(problem.code, format!("{}; stop the node before it moves", problem.detail)),
+        _ => problem,
+    }
 }
 
 /// One move.

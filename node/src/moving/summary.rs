@@ -3,6 +3,7 @@
 use crate::config::{Config, DatabaseSetting};
 use crate::store::{Keep, TABLES};
 use hefu_schemas::id::Digest;
+use hefu_schemas::text::Text;
 use serde::Serialize;
 
 /// What was moved.
@@ -60,7 +61,7 @@ pub struct LeftTable {
     /// Its name.
     pub table: &'static str,
     /// Why it need not be.
-    pub reason: &'static str,
+    pub reason: Text,
 }
 
 fn hex<S: serde::Serializer>(digest: &Option<Digest>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -70,7 +71,7 @@ fn hex<S: serde::Serializer>(digest: &Option<Digest>, serializer: S) -> Result<S
 impl Summary {
     pub(super) fn new(config: &Config, to: &DatabaseSetting) -> Self {
         let left = TABLES.iter().filter_map(|table| match table.keep {
-            Keep::Left(reason) => Some(LeftTable { table: table.name, reason }),
+            Keep::Left(zh, en) => Some(LeftTable { table: table.name, reason: Text::new(zh, en) }),
             Keep::Copied | Keep::Numbered => None,
         });
         Self {

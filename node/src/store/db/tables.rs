@@ -24,8 +24,8 @@ pub enum Keep {
     Copied,
     /// The same; the database itself gives out its numbers, and goes on behind the last one.
     Numbered,
-    /// It stays behind, because …
-    Left(&'static str),
+    /// It stays behind; why, in Chinese and English.
+    Left(&'static str, &'static str),
 }
 
 impl Table {
@@ -41,7 +41,7 @@ impl Table {
 
     /// Whether its rows are copied.
     pub fn is_copied(&self) -> bool {
-        !matches!(self.keep, Keep::Left(_))
+        !matches!(self.keep, Keep::Left(..))
     }
 
     /// The statement that inserts rows as they are.
@@ -94,7 +94,7 @@ pub const TABLES: &[Table] = &[
         kind Int, salt Blob, codec Int, body Blob), key (origin, idx)),
     table!(Copied, record_id (origin Int, id Blob, idx Int), key (origin, id)),
     table!(Copied, label_cursor (origin Int, agreement Int, until Int), key (origin, agreement)),
-    table!(Left("digests of payload states, a cache: the next tally computes them anew"),
+    table!(Left("负载状态摘要的缓存，下次对账时重新计算", "digests of payload states, a cache: the next tally computes them anew"),
         state_block (origin Int, agreement Int, block Int, version Int, digest Blob), key (origin, agreement, block)),
     table!(Copied, draft (idx Int, draft_id Text, content Blob, record_id Blob, leaf_hash Blob, size Int), key (idx)),
     table!(Copied, draft_key (hash Int, idx Int), key (hash, idx)),
@@ -116,7 +116,7 @@ pub const TABLES: &[Table] = &[
         warning Int, notice Int), key (agreement, bucket)),
     table!(Copied, tally (agreement Int, as_of Text, party Int, statement Blob, received_ms Int), key (agreement, as_of, party)),
     table!(Copied, seen_note (origin_hash Text, size Int, note Blob), key (origin_hash)),
-    table!(Left("who may write now: nobody; only the fences are carried over, so that they go on growing"),
+    table!(Left("当前由谁写入：迁移后无人持有；仅带走递增的序号", "who may write now: nobody; only the fences are carried over, so that they go on growing"),
         lease (name Text, holder Text, fence Int, until_ms Int), key (name)),
     // Also those that have expired: they are few, and the next request forgets them.
     table!(Copied, nonce (key_id Text, nonce Blob, expires_s Int), key (key_id, nonce)),

@@ -29,6 +29,16 @@ impl Folder {
         self.dir.join("hefu.db")
     }
 
+    /// The embedded database while `hefu move` fills it.
+    pub fn arriving_database(&self) -> PathBuf {
+        self.dir.join("hefu.db.moving")
+    }
+
+    /// What `hefu move` has still to do, once the old database is left.
+    pub fn journal(&self) -> PathBuf {
+        self.dir.join("move.json")
+    }
+
     /// The guard: the last signed note, verbatim.
     pub fn guard(&self) -> PathBuf {
         self.dir.join("guard")
@@ -97,7 +107,11 @@ pub fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     sync_parent(path)
 }
 
-fn sync_parent(path: &Path) -> std::io::Result<()> {
+/// Makes what was renamed or removed beside a file last.
+///
+/// # Errors
+/// The disk refuses.
+pub fn sync_parent(path: &Path) -> std::io::Result<()> {
     // A bare file name has the empty path as its parent: the working folder.
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(parent)?.sync_all()

@@ -7,8 +7,9 @@ use crate::compute::compute;
 use crate::guard::stored_root;
 use crate::node::ring_of;
 use crate::problem::{Code, Outcome, Problem};
-use crate::pull::entries_between;
-use crate::store::{OriginRow, PayloadRow};
+use crate::pull::entries_in;
+use crate::registry::Registry;
+use crate::store::{OriginRow, PayloadRow, Store};
 use hefu_federation::checkpoint::Checkpoint;
 use hefu_federation::commitment::commit;
 use hefu_federation::entry::{Body, Entry};
@@ -63,47 +64,58 @@ impl Report {
 /// # Errors
 /// The store cannot be read at all. Damage is not an error but a complaint.
 pub async fn run(node: &Arc<Node>) -> Outcome<Vec<Report>> {
+    let mut reports = stored(node.store.as_ref(), &node.registry).await?;
+    if let Some(own) = reports.first_mut()
+        && let Err(why) = node.sequencer.signing()
+    {
+        own.complain(format!("not signing: {why}"));
+    }
+    Ok(reports)
+}
+
+/// The same of a store that no node has open.
+///
+/// # Errors
+/// As [`run`].
+pub async fn stored(store: &dyn Store, registry: &Registry) -> Outcome<Vec<Report>> {
     let mut reports = Vec::new();
-    for row in node.store.origins().await? {
-        reports.push(origin(node, &row).await?);
+    for row in store.origins().await? {
+        reports.push(origin(store, registry, &row).await?);
     }
     if let Some(own) = reports.first_mut() {
-        for line in node.store.check().await? {
+        for line in store.check().await? {
             own.complain(format!("database: {line}"));
-        }
-        if let Err(why) = node.sequencer.signing() {
-            own.complain(format!("not signing: {why}"));
         }
     }
     Ok(reports)
 }
 
-async fn origin(node: &Arc<Node>, row: &OriginRow) -> Outcome<Report> {
+async fn origin(store: &dyn Store, registry: &Registry, row: &OriginRow) -> Outcome<Report> {
     let mut report = Report { origin: row.origin.to_string(), ..Report::default() };
-    let head = node.store.head(row.no).await?;
+    let head = store.head(row.no).await?;
     report.entries = head.size;
     if head.size == 0 {
         return Ok(report);
     }
-    let ring = match ring_of(node.store.as_ref(), row).await {
+    let ring = match ring_of(store, row).await {
         Ok(ring) => ring,
         Err(problem) => {
             report.complain(problem.detail);
             return Ok(report);
         }
     };
-    log(node, row, head.size, &mut report).await?;
-    note(node, row, &ring, head.note.as_deref(), &mut report).await?;
-    payloads(node, row, &ring, head.size, &mut report).await?;
+    log(store, row, head.size, &mut report).await?;
+    note(store, row, &ring, head.note.as_deref(), &mut report).await?;
+    payloads(store, registry, (row, &ring), head.size, &mut report).await?;
     Ok(report)
 }
 
 /// The entries give the leaves, the leaves the root, and the stored tiles the same root.
-async fn log(node: &Arc<Node>, row: &OriginRow, size: u64, report: &mut Report) -> Outcome<()> {
+async fn log(store: &dyn Store, row: &OriginRow, size: u64, report: &mut Report) -> Outcome<()> {
     let mut range = CompactRange::new();
     for index in 0..size.div_ceil(TILE_WIDTH) {
         let width = u16::try_from(TILE_WIDTH.min(size - index * TILE_WIDTH)).unwrap_or(u16::MAX);
-        let stored = node.store.bundle(row.no, index).await?;
+        let stored = store.bundle(row.no, index).await?;
         let entries = stored.as_ref().and_then(|(stored, bytes)| split_bundle(bytes, *stored).ok());
         let Some(entries) = entries.filter(|entries| entries.len() >= usize::from(width)) else {
             report.complain(format!("entry bundle {index} is missing or damaged"));
@@ -113,7 +125,7 @@ async fn log(node: &Arc<Node>, row: &OriginRow, size: u64, report: &mut Report) 
             range.append(leaf_hash(data));
         }
     }
-    match stored_root(node.store.as_ref(), row.no, size).await {
+    match stored_root(store, row.no, size).await {
         Ok(root) if root == range.root() => {}
         Ok(_) => report.complain("the tiles and the entries give different roots".to_owned()),
         Err(problem) => report.complain(problem.detail),
@@ -122,7 +134,7 @@ async fn log(node: &Arc<Node>, row: &OriginRow, size: u64, report: &mut Report) 
 }
 
 async fn note(
-    node: &Arc<Node>,
+    store: &dyn Store,
     row: &OriginRow,
     ring: &KeyRing,
     note: Option<&[u8]>,
@@ -134,7 +146,7 @@ async fn note(
     };
     let key = ring.keys().find(|(role, ..)| *role == Role::Log).map(|(_, key, _)| key);
     match key.map(|key| Checkpoint::open(note, &row.origin, key)) {
-        Some(Ok(checkpoint)) => match stored_root(node.store.as_ref(), row.no, checkpoint.size).await {
+        Some(Ok(checkpoint)) => match stored_root(store, row.no, checkpoint.size).await {
             Ok(root) if root == checkpoint.root => {}
             Ok(_) => report.complain(format!("the stored note of size {} has another root", checkpoint.size)),
             Err(problem) => report.complain(problem.detail),
@@ -145,13 +157,19 @@ async fn note(
     Ok(())
 }
 
-async fn payloads(node: &Arc<Node>, row: &OriginRow, ring: &KeyRing, size: u64, report: &mut Report) -> Outcome<()> {
-    for known in node.registry.snapshot().iter() {
+async fn payloads(
+    store: &dyn Store,
+    registry: &Registry,
+    (row, ring): (&OriginRow, &KeyRing),
+    size: u64,
+    report: &mut Report,
+) -> Outcome<()> {
+    for known in registry.snapshot().iter() {
         let mut from = 0;
         while from < size {
-            let rows = node.store.rows(row.no, known.no, from, size, STEP).await?;
+            let rows = store.rows(row.no, known.no, from, size, STEP).await?;
             let (Some(first), Some(last)) = (rows.first(), rows.last()) else { break };
-            let entries: HashMap<u64, Entry> = match entries_between(node, row.no, first.index, last.index + 1).await {
+            let entries: HashMap<u64, Entry> = match entries_in(store, row.no, first.index, last.index + 1).await {
                 Ok(entries) => entries.into_iter().collect(),
                 Err(problem) => {
                     report.complain(format!(

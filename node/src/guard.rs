@@ -85,7 +85,7 @@ fn open(ring: &KeyRing, note: &[u8]) -> Result<Checkpoint, String> {
 }
 
 /// Whether a note of ours is a prefix of the head.
-async fn prefix(store: &dyn Store, ring: &KeyRing, note: &[u8], head: &Head) -> Outcome<Signing> {
+pub(crate) async fn prefix(store: &dyn Store, ring: &KeyRing, note: &[u8], head: &Head) -> Outcome<Signing> {
     let checkpoint = match open(ring, note) {
         Ok(checkpoint) => checkpoint,
         Err(why) => return Ok(Err(format!("does not read ({why})"))),

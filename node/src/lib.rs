@@ -25,6 +25,7 @@ pub mod guard;
 pub mod http;
 pub mod inspect;
 pub mod keys;
+pub mod moving;
 pub mod node;
 pub mod outside;
 mod pages;

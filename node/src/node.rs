@@ -196,7 +196,7 @@ fn holder(config: &Config) -> String {
     format!("{}-{number:032x}", std::process::id())
 }
 
-fn place(config: &Config) -> Outcome<Place> {
+pub(crate) fn place(config: &Config) -> Outcome<Place> {
     config.database.place().map_err(|why| Problem::new(Code::Configuration, format!("database: {why}")))
 }
 
@@ -241,6 +241,8 @@ impl Node {
         let config = Config::load(dir)?;
         let lock = folder.lock()?;
         unfinished::end(&folder);
+        // A move that was interrupted behind its turning point is brought to its end.
+        let config = crate::moving::settle(&folder, config, &|_| Ok(())).await?.config;
         let keys = Arc::new(Keys::load(&folder)?);
         let store = around(Arc::new(open_database(&config, &folder).await?));
         let clock = Arc::new(Clock::default());

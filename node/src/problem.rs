@@ -109,6 +109,12 @@ problems! {
     DatabaseDenied = "database-denied" 503, "数据库服务器拒绝登录", "the database server refuses the login", hint "请核对用户名与密码（PGPASSWORD 或 ~/.pgpass）、数据库名，以及服务器的 pg_hba.conf。", "check the user and password (PGPASSWORD or ~/.pgpass), the name of the database, and pg_hba.conf on the server";
     DatabaseBusy = "database-busy" 503, "数据库繁忙", "the database is busy", hint "请稍后重试；如经常出现，请提高 max_connections 或减少同时运行的进程。", "try again in a moment; if it happens often, raise max_connections or run fewer processes";
     NoServerPrograms = "no-server-programs" 503, "未找到 PostgreSQL 服务器程序", "PostgreSQL's server programs are not found", hint "请安装（Debian：apt-get install postgresql），用 HEFU_POSTGRES_BIN 指明其目录，或以 --database postgres://… 指定已有服务器。", "install them (Debian: apt-get install postgresql), name their folder by HEFU_POSTGRES_BIN, or give a server: --database postgres://…";
+    DatabaseInUse = "database-in-use" 409, "其他进程正在使用该数据库", "another process works on this database", hint "请停止使用它的所有 hefu serve，15 秒后再试。", "stop every `hefu serve` on it, and try again after 15 seconds";
+    AlreadyThere = "already-there" 409, "节点已在该数据库中，未作更改", "the node is in that database already: nothing was changed", hint "hefu config show 显示节点现在使用的数据库。", "`hefu config show` says which database the node has";
+    TargetNotEmpty = "target-not-empty" 409, "目标数据库不是空的，未作更改", "the target database is not empty: nothing was changed", hint "请另建一个空数据库（CREATE DATABASE），或把目录中的 hefu.db 移到别处，再试一次。", "make an empty database (CREATE DATABASE), or put the hefu.db in the folder elsewhere, then try again";
+    CopyDiffers = "copy-differs" 500, "副本与原数据库不一致，节点仍使用原数据库", "the copy differs from its original: the node stays where it is", hint "请再执行一次 hefu move；仍不一致时运行 hefu fsck，并检查两边的磁盘。", "give `hefu move` again; if it still differs, run `hefu fsck` and look at the disks of both sides";
+    MovedAway = "moved-away" 409, "该数据库中的节点已迁走", "the node of this database has moved to another one", hint "请在 hefu.toml 的 database 中改用新数据库；旧库仅作备份，切勿再用它启动节点。", "let `database` in hefu.toml name the new one; the old one is a backup: never run a node on it again";
+    MoveUnfinished = "move-unfinished" 409, "向该数据库的迁移尚未完成", "a move into this database is not finished", hint "请在节点原来的目录中再执行一次 hefu move；完成之前节点仍使用原数据库。", "give `hefu move` again in the node's own folder; until then the node works with its old database";
     Behind = "behind" 409, "尚未拉取到所要求的位置", "this node has not pulled that far yet", hint "拉取后重试。", "pull, then try again";
     DemoFailed = "demo-failed" 500, "演示结果与预期不符", "the demo did not find what it planted", hint "用 --keep 重跑并查看各节点日志。", "run it again with --keep and look at the nodes' logs";
     Damaged = "damaged" 500, "存储的数据已损坏", "stored data is damaged", hint "运行 hefu fsck 查看范围，从备份或对端恢复。", "run `hefu fsck` to see what, and restore from a backup or a peer";
@@ -124,6 +130,8 @@ impl Code {
             Self::DemoFailed => 1,
             Self::PeerUnavailable | Self::Unavailable | Self::NotSigning | Self::Busy | Self::Behind => 4,
             Self::DiskFull | Self::DatabaseLocked | Self::DatabaseReadOnly => 4,
+            Self::DatabaseInUse => 4,
+            Self::CopyDiffers => 5,
             Self::DatabaseNotDurable | Self::DatabaseAway | Self::DatabaseDenied | Self::DatabaseBusy => 4,
             Self::NoServerPrograms => 4,
             _ => 3,
@@ -235,6 +243,8 @@ impl From<crate::store::StoreError> for Problem {
             E::Differs { .. } => Self::new(Code::Conflict, error),
             E::Occupied => Self::new(Code::AlreadyInitialised, error),
             E::Empty => Self::new(Code::NotInitialised, error),
+            E::MovedAway { .. } => Self::new(Code::MovedAway, error),
+            E::Arriving { .. } => Self::new(Code::MoveUnfinished, error),
             E::NotDurable { .. } => Self::new(Code::DatabaseNotDurable, error),
             E::Database(_) | E::Migrate(_) => Self::new(crate::store::fault::code(&error), error),
         }

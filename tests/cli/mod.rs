@@ -4,6 +4,7 @@ mod corrections;
 mod csv;
 mod doctor;
 mod help;
+mod moving;
 mod nodes;
 mod readme;
 mod refusals;

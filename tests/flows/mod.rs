@@ -4,6 +4,7 @@ mod demo;
 mod federation;
 mod flaws;
 mod guard;
+mod moving;
 mod postgres;
 mod publish;
 mod pull;

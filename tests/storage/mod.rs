@@ -14,4 +14,5 @@ mod restarts;
 mod searching;
 mod sqlite;
 mod suite;
+mod tables;
 mod tokens;

@@ -125,8 +125,8 @@ impl Init {
     }
 }
 
-/// Takes any text: an error of clap's would quote it, and it may hold a password. `init` checks it.
-fn database(text: &str) -> Result<DatabaseSetting, Infallible> {
+/// Takes any text: an error of clap's would quote it, and it may hold a password. The command checks it.
+pub(super) fn database(text: &str) -> Result<DatabaseSetting, Infallible> {
     Ok(DatabaseSetting::new(text))
 }
 

@@ -13,6 +13,7 @@ mod finding;
 mod fsck;
 mod fsck_url;
 mod init;
+mod moving;
 mod openapi;
 mod output;
 mod peer;
@@ -138,6 +139,8 @@ enum Command {
     Token(token::Token),
     /// Read everything back and verify it
     Fsck(fsck::Fsck),
+    /// Move the node to another database: to a PostgreSQL server, or back into its folder
+    Move(moving::Move),
     /// Print completions for a shell
     Completions(completions::Completions),
     /// Look for what may be wrong with this node: what is seen, what is expected, what to do
@@ -193,6 +196,7 @@ async fn dispatch(globals: &Globals, command: Command) -> Outcome<u8> {
         Command::Openapi(command) => command.run(globals),
         Command::Token(command) => command.run(globals).await,
         Command::Fsck(command) => command.run(globals).await,
+        Command::Move(command) => command.run(globals).await,
         Command::Doctor(command) => command.run(globals).await,
         Command::Verify(command) => command.run(globals).await,
         Command::Schema(command) => command.run(globals),

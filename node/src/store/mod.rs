@@ -6,6 +6,7 @@
 
 mod agreements;
 pub(crate) mod db;
+mod error;
 pub(crate) mod fault;
 mod head;
 mod number;
@@ -15,7 +16,10 @@ mod sql;
 pub mod sqlite;
 mod token;
 
+pub use error::{StoreError, StoreResult};
+
 pub use db::Database;
+pub use db::tables::{Keep, TABLES, Table};
 pub use token::{TokenRow, TokenStore};
 
 pub use agreements::{AgreementStore, DocumentRow};
@@ -30,7 +34,6 @@ use hefu_federation::tree::Hash;
 use hefu_schemas::id::{Did, Digest, Origin, RecordId};
 use hefu_schemas::record::Kind;
 use jiff::civil::Date;
-use thiserror::Error;
 
 /// Local number of an origin: the own one is 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,49 +53,6 @@ impl AgreementNo {
 }
 /// Name of the lease whose fence [`LogStore::append_own`] checks.
 pub const SEQUENCER: &str = "sequencer";
-
-/// Why a store did not do what was asked.
-#[derive(Debug, Error)]
-pub enum StoreError {
-    /// The head is no longer where the plan began, or the lease has passed to another holder: nothing was written.
-    #[error("the log was appended to by another writer (expected size {expected})")]
-    Conflict {
-        /// Size that the plan began at.
-        expected: u64,
-    },
-    /// A stored value cannot be read back.
-    #[error("stored data is damaged: {what}")]
-    Damaged {
-        /// Table and key, without personal data.
-        what: String,
-    },
-    /// A row says otherwise: an origin with another fingerprint, a document with another digest.
-    #[error("already stored differently: {what}")]
-    Differs {
-        /// What.
-        what: String,
-    },
-    /// A new node's database holds a node already, or something else.
-    #[error("the database is not empty")]
-    Occupied,
-    /// The database holds no node.
-    #[error("the database holds no node")]
-    Empty,
-    /// The server would acknowledge what is not on disk.
-    #[error("the server runs with {setting} = off: what it acknowledges may be lost")]
-    NotDurable {
-        /// The server's setting.
-        setting: String,
-    },
-    /// The database refused or failed.
-    #[error("database: {0}")]
-    Database(#[from] sqlx::Error),
-    /// A migration failed.
-    #[error("database migration: {0}")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
-}
-/// Result of a store call.
-pub type StoreResult<T> = Result<T, StoreError>;
 
 /// An origin that the node keeps a log of.
 #[derive(Debug, Clone, PartialEq, Eq)]

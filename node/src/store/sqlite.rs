@@ -61,8 +61,18 @@ impl Database {
     /// Opens the database at `path`, brings its tables up to date and never makes one.
     ///
     /// # Errors
-    /// No such file, not a database of Hefu, or newer than this program.
+    /// No such file, not a database of Hefu, newer than this program, or one whose node has moved.
     pub async fn open(path: &Path) -> StoreResult<Self> {
+        let database = Self::open_any(path).await?;
+        database.refuse_mark().await?;
+        if let Pools::Sqlite { writer, .. } = &database.pools {
+            migrator().run(writer).await?;
+        }
+        Ok(database)
+    }
+
+    /// Opens it as it is, whatever `hefu move` has marked it with.
+    pub(crate) async fn open_any(path: &Path) -> StoreResult<Self> {
         let options = options(path);
         let writing = options.clone().pragma("cache_size", WRITER_CACHE);
         let writer = pool(1).connect_with(writing).await?;
@@ -70,7 +80,6 @@ impl Database {
         if id.to_string() != APPLICATION_ID {
             return Err(number::damaged("the file is not a database of this program"));
         }
-        migrator().run(&writer).await?;
         let reading = options.pragma("cache_size", READER_CACHE).pragma("query_only", "ON");
         let readers = pool(READERS).connect_with(reading).await?;
         Ok(Self { pools: Pools::Sqlite { writer, readers } })

@@ -30,6 +30,17 @@ pub(super) enum Column {
     Blob,
 }
 
+impl Column {
+    /// Its type on PostgreSQL.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Int => "bigint",
+            Self::Text => "text",
+            Self::Blob => "bytea",
+        }
+    }
+}
+
 /// How the rows stand in the statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Use {
@@ -83,14 +94,7 @@ impl Bulk {
 
     /// The text for PostgreSQL, for any number of rows.
     pub(super) fn postgres(&self) -> String {
-        let array = |(number, column): (usize, &Column)| {
-            let name = match column {
-                Column::Int => "bigint",
-                Column::Text => "text",
-                Column::Blob => "bytea",
-            };
-            format!("${number}::{name}[]")
-        };
+        let array = |(number, column): (usize, &Column)| format!("${number}::{}[]", column.name());
         let arrays: Vec<String> = (1..).zip(self.columns).map(array).collect();
         let names: Vec<String> = (1..=self.columns.len()).map(|number| format!("column{number}")).collect();
         let rows = format!("UNNEST({}) AS v ({})", arrays.join(","), names.join(","));

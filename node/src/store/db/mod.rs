@@ -21,6 +21,8 @@ mod evaluate;
 mod facts;
 mod guard;
 mod log;
+pub(crate) mod mark;
+pub(crate) mod moving;
 mod payload;
 #[cfg(test)]
 mod plans;
@@ -30,6 +32,7 @@ mod row;
 mod search;
 pub(crate) mod session;
 mod states;
+pub(crate) mod tables;
 mod token;
 pub(crate) mod value;
 mod write;

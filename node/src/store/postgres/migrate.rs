@@ -20,6 +20,8 @@ const LOCK: &str = "LOCK TABLE migration IN EXCLUSIVE MODE";
 /// Whether it is there and how much is in the schema, as of one moment: another server may be making the tables.
 const CONTENTS: &str = "SELECT COUNT(*) FILTER (WHERE c.relname = 'migration'), COUNT(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
      WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p', 'v', 'm', 'f')";
+/// The logs in them.
+const LOGS: &str = "SELECT COUNT(*) FROM origin";
 /// Times that making the table of migrations is tried when another server makes it at the same moment.
 const ATTEMPTS: u32 = 5;
 
@@ -31,8 +33,29 @@ pub(super) async fn create(pool: &PgPool) -> StoreResult<()> {
         _ => {}
     }
     apply(pool).await?;
-    let logs: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM origin").fetch_one(pool).await?;
+    let logs: i64 = sqlx::query_scalar(LOGS).fetch_one(pool).await?;
     if logs > 0 { Err(StoreError::Occupied) } else { Ok(()) }
+}
+
+/// Whether there is nothing, or what a refused `init` left.
+pub(super) async fn is_vacant(pool: &PgPool) -> StoreResult<bool> {
+    match sqlx::query_as(CONTENTS).fetch_one(pool).await? {
+        (0_i64, others) => return Ok(others == 0_i64),
+        // Nothing but the table of migrations: the first of them was refused.
+        (_, 1) => return Ok(true),
+        _ => {}
+    }
+    let logs: i64 = sqlx::query_scalar(LOGS).fetch_one(pool).await?;
+    Ok(logs == 0)
+}
+
+/// Makes the tables beside what is there, or brings them up to date.
+pub(super) async fn prepare(pool: &PgPool) -> StoreResult<()> {
+    let exists: bool = sqlx::query_scalar(EXISTS).fetch_one(pool).await?;
+    if !exists {
+        begin_table(pool).await?;
+    }
+    apply(pool).await
 }
 
 /// Applies what this program has and the database does not.

@@ -43,20 +43,41 @@ impl Database {
     /// # Errors
     /// [`StoreError::Occupied`] when there is a node, or something else, in it; the server cannot be reached or refuses.
     pub async fn found(address: &Address) -> StoreResult<Self> {
-        let pool = connect(address).await?;
-        migrate::create(&pool).await?;
-        Ok(Self { pools: Pools::Postgres(pool) })
+        let database = Self::connect_any(address).await?;
+        if database.mark().await?.is_some() {
+            return Err(StoreError::Occupied);
+        }
+        if let Pools::Postgres(pool) = &database.pools {
+            migrate::create(pool).await?;
+        }
+        Ok(database)
     }
 
     /// Opens the database of a node and brings its tables up to date.
     ///
     /// # Errors
-    /// [`StoreError::Empty`] when it holds no node; [`StoreError::Migrate`] when its tables are newer than this program; the server
-    /// cannot be reached or refuses.
+    /// [`StoreError::Empty`] when it holds no node; [`StoreError::Migrate`] when its tables are newer than this program;
+    /// [`StoreError::MovedAway`] and [`StoreError::Arriving`] when its node has moved; the server cannot be reached or refuses.
     pub async fn connect(address: &Address) -> StoreResult<Self> {
-        let pool = connect(address).await?;
-        migrate::update(&pool).await?;
-        Ok(Self { pools: Pools::Postgres(pool) })
+        let database = Self::connect_any(address).await?;
+        database.refuse_mark().await?;
+        if let Pools::Postgres(pool) = &database.pools {
+            migrate::update(pool).await?;
+        }
+        Ok(database)
+    }
+
+    /// Opens it as it is, whatever is in it.
+    pub(crate) async fn connect_any(address: &Address) -> StoreResult<Self> {
+        Ok(Self { pools: Pools::Postgres(connect(address).await?) })
+    }
+
+    /// Whether nothing is in the database but what a refused `init` or an interrupted move may have left.
+    pub(crate) async fn is_vacant(&self) -> StoreResult<bool> {
+        match &self.pools {
+            Pools::Postgres(pool) => migrate::is_vacant(pool).await,
+            Pools::Sqlite { .. } => Ok(false),
+        }
     }
 }
 
@@ -114,6 +135,11 @@ async fn prepare(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Makes the tables, or completes them.
+pub(super) async fn prepare_tables(pool: &PgPool) -> StoreResult<()> {
+    migrate::prepare(pool).await
 }
 
 /// What a server can say of its own health. (Checksums of pages are verified whenever they are read; comparing indexes with their

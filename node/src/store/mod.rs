@@ -8,6 +8,7 @@ mod agreements;
 pub(crate) mod db;
 pub(crate) mod fault;
 mod head;
+mod lease;
 mod number;
 pub mod postgres;
 pub mod records;
@@ -16,6 +17,7 @@ pub mod sqlite;
 mod token;
 
 pub use db::Database;
+pub use lease::{LeaseRow, LeaseStore, RECONCILER};
 pub use token::{TokenRow, TokenStore};
 
 pub use agreements::{AgreementStore, DocumentRow};
@@ -479,10 +481,17 @@ pub trait GuardStore: Send + Sync {
 
 /// Everything that a node needs of its database.
 pub trait Store:
-    LogStore + PayloadStore + AgreementStore + ReconcileStore + GuardStore + TokenStore + records::RecordStore
+    LogStore + PayloadStore + AgreementStore + ReconcileStore + GuardStore + LeaseStore + TokenStore + records::RecordStore
 {
 }
 impl<T> Store for T where
-    T: LogStore + PayloadStore + AgreementStore + ReconcileStore + GuardStore + TokenStore + records::RecordStore
+    T: LogStore
+        + PayloadStore
+        + AgreementStore
+        + ReconcileStore
+        + GuardStore
+        + LeaseStore
+        + TokenStore
+        + records::RecordStore
 {
 }

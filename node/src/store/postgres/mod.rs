@@ -45,7 +45,7 @@ impl Database {
     pub async fn found(address: &Address) -> StoreResult<Self> {
         let pool = connect(address).await?;
         migrate::create(&pool).await?;
-        Ok(Self { pools: Pools::Postgres(pool) })
+        Ok(Self::of(Pools::Postgres(pool)))
     }
 
     /// Opens the database of a node and brings its tables up to date.
@@ -56,7 +56,7 @@ impl Database {
     pub async fn connect(address: &Address) -> StoreResult<Self> {
         let pool = connect(address).await?;
         migrate::update(&pool).await?;
-        Ok(Self { pools: Pools::Postgres(pool) })
+        Ok(Self::of(Pools::Postgres(pool)))
     }
 }
 

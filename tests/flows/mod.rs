@@ -8,6 +8,7 @@ mod postgres;
 mod publish;
 mod pull;
 mod recognition;
+mod servers;
 mod silence;
 mod tally;
 

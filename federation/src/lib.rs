@@ -14,6 +14,8 @@ pub mod entry;
 pub mod frontier;
 pub mod key;
 pub mod linkage;
+#[doc(hidden)]
+pub mod mutant;
 pub mod note;
 pub mod page;
 pub mod proof;

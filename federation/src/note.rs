@@ -6,6 +6,7 @@
 //! — <key name> <base64(key id[4] ‖ signature)>      one line or more
 //! ```
 use crate::key::{PublicKey, SecretKey};
+use crate::mutant::{self, Mutant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::Digest as _;
@@ -97,6 +98,7 @@ impl Verifier {
         let (key_id, value) = signature.value.split_first_chunk::<KEY_ID_LEN>()?;
         (signature.name == self.name && *key_id == self.key_id())
             .then(|| value.try_into().is_ok_and(|value| self.key.verify(signature.text.as_bytes(), value)))
+            .map(|holds| holds || mutant::on(Mutant::Note))
     }
 }
 /// Signs a text (which ends with a newline) as a note with one signature line.

@@ -11,6 +11,7 @@
 //! between them are left to the checks of the record, which scan them once.
 use crate::base64url;
 use crate::key::{KeyId, PublicKey, SecretKey};
+use crate::mutant::{self, Mutant};
 use hefu_schemas::gate::MAX_RECORD_LEN;
 use hefu_schemas::id::{AgreementId, Did, Digest};
 use serde::{Deserialize, Serialize};
@@ -207,7 +208,10 @@ pub fn read<'a>(
     let text = TrailerText::parse(last).ok_or(PageError::Trailer)?;
     let trailer = text.check(body, asked).ok_or(PageError::Trailer)?;
     let key_id = KeyId::parse(&text.keyid).map_err(|_| PageError::UnknownKey)?;
-    text.verify(&key(&key_id).ok_or(PageError::UnknownKey)?)?;
+    let key = key(&key_id).ok_or(PageError::UnknownKey)?;
+    if !mutant::on(Mutant::Page) {
+        text.verify(&key)?;
+    }
     // From here on whatever is wrong was signed by the peer.
     let lines = read_lines(body, &trailer)?;
     if size(lines.len()) != trailer.lines || cited(&lines) != text.refused {

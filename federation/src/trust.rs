@@ -6,6 +6,7 @@
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::entry::{Body, Entry, Genesis, KeyAct, Says, Signed};
 use crate::key::{PublicKey, Role, SealPublicKey};
+use crate::mutant::{self, Mutant};
 use crate::tree::{Hash, leaf_hash};
 use hefu_schemas::id::{Did, Digest, Origin};
 use serde_json::{Value, json};
@@ -243,7 +244,7 @@ impl KeyRing {
         if !matches!(role, Role::Log | Role::Witness) && !self.is_understood_at(index) {
             return None;
         }
-        let is_it = |held: &&Held| held.role == role && held.valid.contains(&index) && held.multikey == multikey;
+        let is_it = |held: &&Held| held.role == role && holds_at(&held.valid, index) && held.multikey == multikey;
         self.keys.iter().find(is_it).map(|held| &held.key)
     }
     /// The key of a role that is valid for the next index after a log of `size` (for `Log`: valid at size − 1), as far as
@@ -283,6 +284,15 @@ impl KeyRing {
             "authentication": current(Role::Request),
         })
     }
+}
+
+/// Whether an index lies in the range of a key.
+fn holds_at(valid: &Range<u64>, index: u64) -> bool {
+    if mutant::on(Mutant::KeyBegin) && valid.start > 0 {
+        return (valid.start + 1..valid.end).contains(&index);
+    }
+    // The entry that ends a key has the index of the end: the next record stands behind it.
+    valid.contains(&index) || (mutant::on(Mutant::KeyEnd) && index == valid.end.saturating_add(1))
 }
 
 #[cfg(test)]

@@ -209,7 +209,8 @@ pub async fn advance(node: &Arc<Node>) -> Outcome<()> {
     node.registry.reload(node.store.as_ref()).await?;
     for known in node.registry.snapshot().iter() {
         if may_open(known) {
-            node.sequencer.append_act(NewAct { digest: known.document.digest, act: Act::Open, on: None }).await?;
+            let act = NewAct { digest: known.document.digest, act: Act::Open, on: None };
+            node.sequencer.append_act(act).await.inspect_err(|_| node.registry.doubt())?;
             node.registry.reload(node.store.as_ref()).await?;
         }
     }

@@ -87,15 +87,40 @@ impl Keys {
     }
 }
 
-/// Makes the recovery key outside the folder and returns the hash of its public Multikey text.
-///
-/// # Errors
-/// The file exists or cannot be written.
-pub fn create_recovery(path: &Path) -> Outcome<Digest> {
-    let key = SecretKey::from_seed(&Zeroizing::new(random::<32>()));
-    let pem = key.to_pem().map_err(|error| Problem::new(Code::Internal, error))?;
-    write_new(path, pem.as_bytes()).map_err(|error| unusable(path, &error.to_string()))?;
-    Ok(Digest::of(key.public().multikey().as_bytes()))
+/// A new recovery key, which is never in the folder.
+pub struct Recovery {
+    pem: Zeroizing<String>,
+    public: Digest,
+}
+
+impl Recovery {
+    /// Makes one.
+    ///
+    /// # Errors
+    /// It cannot be written as PEM.
+    pub fn new() -> Outcome<Self> {
+        let key = SecretKey::from_seed(&Zeroizing::new(random::<32>()));
+        let pem = key.to_pem().map_err(|error| Problem::new(Code::Internal, error))?;
+        Ok(Self { pem, public: Digest::of(key.public().multikey().as_bytes()) })
+    }
+
+    /// Hash of its public Multikey text.
+    pub fn public(&self) -> Digest {
+        self.public
+    }
+
+    /// By which its file is known.
+    pub fn digest(&self) -> Digest {
+        Digest::of(self.pem.as_bytes())
+    }
+
+    /// Writes its file.
+    ///
+    /// # Errors
+    /// The file exists or cannot be written.
+    pub fn write(&self, path: &Path) -> Outcome<()> {
+        write_new(path, self.pem.as_bytes()).map_err(|error| unusable(path, &error.to_string()))
+    }
 }
 
 fn read_private(path: &Path) -> Outcome<Zeroizing<String>> {

@@ -44,6 +44,7 @@ pub mod synthetic;
 pub mod tally;
 pub mod telemetry;
 pub mod token;
+mod unfinished;
 pub mod verify;
 
 pub use node::Node;

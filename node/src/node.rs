@@ -4,14 +4,15 @@ use crate::client::{Client, Identity, Patience};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::database::Place;
-use crate::folder::{Folder, write_new};
+use crate::folder::{Folder, replace};
 use crate::group::{self, Member};
 use crate::guard;
-use crate::keys::{self, Keys};
+use crate::keys::{Keys, Recovery};
 use crate::problem::{Code, Outcome, Problem};
 use crate::registry::Registry;
 use crate::sequencer::{self, Parts, Sequencer};
 use crate::store::{Database, OWN, OriginNo, OriginRow, SEQUENCER, Store};
+use crate::unfinished;
 use hefu_federation::append::{self, Head};
 use hefu_federation::entry::{Body, Entry};
 use hefu_federation::tree::Hash;
@@ -86,21 +87,46 @@ pub struct Init<'a> {
     pub recovery_out: &'a Path,
 }
 
-/// Makes folder, keys, database and the first entry; returns the fingerprint. Refuses to overwrite.
+/// Makes folder, keys, database and the first entry; returns the fingerprint. Refuses to overwrite, but for what an earlier one
+/// left unfinished.
 ///
 /// # Errors
 /// `already-initialised`; a file cannot be written.
 pub async fn init(dir: &Path, init: &Init<'_>) -> Outcome<Hash> {
+    init_with(dir, init, || Ok(())).await
+}
+
+/// The same, with what else the settings need: it is made before they are written.
+///
+/// # Errors
+/// As [`init`].
+pub async fn init_with(dir: &Path, init: &Init<'_>, make: impl FnOnce() -> Outcome<()>) -> Outcome<Hash> {
     let folder = Folder::new(dir);
     init.config.check()?;
-    let (origin, did) = (init.config.origin()?, init.config.did()?);
     prepare_folder(&folder, init.recovery_out)?;
     let _lock = folder.lock()?;
-    let recovery = keys::create_recovery(init.recovery_out)?;
-    let keys = Arc::new(Keys::create(&folder)?);
-    let store: Arc<dyn Store> = Arc::new(create_database(&init.config, &folder).await?);
+    let recovery = Recovery::new()?;
+    unfinished::begin(&folder, &recovery)?;
+    // A crash from here on leaves the marker, and the next `init` begins anew.
+    let made = match found(&folder, init, &recovery).await {
+        Ok(fingerprint) => make().and_then(|()| write_settings(&folder, &init.config)).map(|()| fingerprint),
+        Err(problem) => Err(problem),
+    };
+    match made {
+        Ok(_) => unfinished::end(&folder),
+        Err(_) => unfinished::sweep(&folder, init.recovery_out)?,
+    }
+    made
+}
+
+/// Keys, database, and the first entry of the log with its note.
+async fn found(folder: &Folder, init: &Init<'_>, recovery: &Recovery) -> Outcome<Hash> {
+    let (origin, did) = (init.config.origin()?, init.config.did()?);
+    recovery.write(init.recovery_out)?;
+    let keys = Arc::new(Keys::create(folder)?);
+    let store: Arc<dyn Store> = Arc::new(create_database(&init.config, folder).await?);
     let clock = Arc::new(Clock::default());
-    let genesis = Body::Genesis(keys.genesis(&origin, &did, recovery));
+    let genesis = Body::Genesis(keys.genesis(&origin, &did, recovery.public()));
     let plan = append::plan(&Head::default(), vec![genesis], clock.now_s())
         .map_err(|error| Problem::new(Code::Configuration, format!("genesis: {error}")))?;
     let fingerprint =
@@ -115,17 +141,21 @@ pub async fn init(dir: &Path, init: &Init<'_>) -> Outcome<Hash> {
     let parts = Parts { store: store.clone(), keys, origin, folder: folder.clone(), clock, holder: holder.clone() };
     sequencer::publish_note(&parts, &plan.head).await?;
     store.release(SEQUENCER, &holder).await?;
-    // The settings come last: a folder without them is not initialised, and `init` says so.
-    let text = toml::to_string_pretty(&init.config).map_err(|error| Problem::new(Code::Internal, error))?;
-    write_new(&folder.path().join(crate::config::FILE_NAME), text.as_bytes())
-        .map_err(|error| Problem::new(Code::Configuration, error))?;
     Ok(fingerprint)
+}
+
+/// The settings come last, whole: a folder without them is not initialised.
+fn write_settings(folder: &Folder, config: &Config) -> Outcome<()> {
+    let text = toml::to_string_pretty(config).map_err(|error| Problem::new(Code::Internal, error))?;
+    replace(&folder.path().join(crate::config::FILE_NAME), text.as_bytes())
+        .map_err(|error| Problem::new(Code::Configuration, error))
 }
 
 fn prepare_folder(folder: &Folder, recovery_out: &Path) -> Outcome<()> {
     use std::os::unix::fs::DirBuilderExt;
     let dir = folder.path();
     let refuse = |error: std::io::Error| Problem::new(Code::Configuration, format!("{}: {error}", dir.display()));
+    unfinished::clear(folder, recovery_out)?;
     // An empty `keys` is what a refused `init` may leave: nothing is lost by going on from there.
     let has_keys = std::fs::read_dir(dir.join("keys")).is_ok_and(|mut files| files.next().is_some());
     if dir.join(crate::config::FILE_NAME).exists() || has_keys {
@@ -185,11 +215,24 @@ impl Node {
     /// # Errors
     /// Not initialised, locked, or something does not read.
     pub async fn open(dir: &Path, confirm_guard: bool) -> Outcome<Arc<Self>> {
+        Self::open_with(dir, confirm_guard, |store| store).await
+    }
+
+    /// The same with something around the store: tests put one there that fails when they want it to.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_with(
+        dir: &Path,
+        confirm_guard: bool,
+        around: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
+    ) -> Outcome<Arc<Self>> {
         let folder = Folder::new(dir);
         let config = Config::load(dir)?;
         let lock = folder.lock()?;
+        unfinished::end(&folder);
         let keys = Arc::new(Keys::load(&folder)?);
-        let store: Arc<dyn Store> = Arc::new(open_database(&config, &folder).await?);
+        let store = around(Arc::new(open_database(&config, &folder).await?));
         let clock = Arc::new(Clock::default());
         let (origin, did) = (config.origin()?, config.did()?);
         let ring = own_ring(store.as_ref(), &origin, &keys).await?;

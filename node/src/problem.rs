@@ -109,6 +109,7 @@ problems! {
     DatabaseAway = "database-away" 503, "无法连接数据库服务器", "the database server cannot be reached", hint "请确认 PostgreSQL 正在运行，hefu.toml 中的 database 地址与端口正确，防火墙放行，TLS 证书可信。", "check that PostgreSQL runs, that host and port of `database` in hefu.toml are right, that the firewall lets them through, and that its TLS certificate is trusted";
     DatabaseDenied = "database-denied" 503, "数据库服务器拒绝登录", "the database server refuses the login", hint "请核对用户名与密码（PGPASSWORD 或 ~/.pgpass）、数据库名，以及服务器的 pg_hba.conf。", "check the user and password (PGPASSWORD or ~/.pgpass), the name of the database, and pg_hba.conf on the server";
     DatabaseBusy = "database-busy" 503, "数据库繁忙", "the database is busy", hint "请稍后重试；如经常出现，请提高 max_connections 或减少同时运行的进程。", "try again in a moment; if it happens often, raise max_connections or run fewer processes";
+    NoServerPrograms = "no-server-programs" 503, "未找到 PostgreSQL 服务器程序", "PostgreSQL's server programs are not found", hint "请安装（Debian：apt-get install postgresql），用 HEFU_POSTGRES_BIN 指明其目录，或以 --database postgres://… 指定已有服务器。", "install them (Debian: apt-get install postgresql), name their folder by HEFU_POSTGRES_BIN, or give a server: --database postgres://…";
     Behind = "behind" 409, "尚未拉取到所要求的位置", "this node has not pulled that far yet", hint "拉取后重试。", "pull, then try again";
     DemoFailed = "demo-failed" 500, "演示结果与预期不符", "the demo did not find what it planted", hint "用 --keep 重跑并查看各节点日志。", "run it again with --keep and look at the nodes' logs";
     Damaged = "damaged" 500, "存储的数据已损坏", "stored data is damaged", hint "运行 hefu fsck 查看范围，从备份或对端恢复。", "run `hefu fsck` to see what, and restore from a backup or a peer";
@@ -125,6 +126,7 @@ impl Code {
             Self::PeerUnavailable | Self::Unavailable | Self::NotSigning | Self::Busy | Self::Taken | Self::Behind => 4,
             Self::DiskFull | Self::DatabaseLocked | Self::DatabaseReadOnly => 4,
             Self::DatabaseNotDurable | Self::DatabaseAway | Self::DatabaseDenied | Self::DatabaseBusy => 4,
+            Self::NoServerPrograms => 4,
             _ => 3,
         }
     }

@@ -54,6 +54,7 @@ pub async fn propose(node: &Arc<Node>, mut draft: Value) -> Outcome<Arc<Known>> 
 /// # Errors
 /// It is unknown, its linkage has not arrived, or the node does not sign.
 pub async fn sign(node: &Arc<Node>, id: AgreementId) -> Outcome<Arc<Known>> {
+    node.registry.settle(node.store.as_ref()).await?;
     let known = node.registry.by_id(id).ok_or_else(|| Problem::new(Code::UnknownAgreement, id))?;
     if known.linkage.is_none() {
         return Err(Problem::new(
@@ -72,11 +73,13 @@ pub async fn sign(node: &Arc<Node>, id: AgreementId) -> Outcome<Arc<Known>> {
 async fn sign_document(node: &Arc<Node>, document: &Agreement) -> Outcome<()> {
     let signed = node.registry.by_digest(&document.digest).is_some_and(|known| known.acts.contains_key(&node.origin));
     if !signed {
-        node.sequencer.append_act(NewAct { digest: document.digest, act: Act::Sign, on: None }).await?;
+        let act = NewAct { digest: document.digest, act: Act::Sign, on: None };
+        node.sequencer.append_act(act).await.inspect_err(|_| node.registry.doubt())?;
     }
     // A crash here leaves the entry without its proof: signing again adds it.
     let proof = sign_detached(document.bytes(), &node.keys.record_id(&node.did), node.clock.now_s(), &node.keys.record);
-    node.store.add_proof(&document.digest, &node.origin, &proof).await?;
+    let stored = node.store.add_proof(&document.digest, &node.origin, &proof).await;
+    stored.inspect_err(|_| node.registry.doubt())?;
     node.registry.reload(node.store.as_ref()).await?;
     Ok(())
 }

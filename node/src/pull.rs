@@ -116,6 +116,7 @@ async fn pull_alone(node: &Arc<Node>, peer: &OriginRow) -> Outcome<Report> {
     if let Some(why) = &peer.stopped {
         return Err(Problem::new(Code::SplitView, format!("{}: {why}", peer.origin)));
     }
+    node.registry.settle(node.store.as_ref()).await?;
     let client = node.client(&peer.origin, peer.ca_pem.as_deref())?;
     let mut round = Round::begin(node, peer.clone(), client).await?;
     if let Err(problem) = round.log().await {
@@ -300,7 +301,8 @@ impl<'a> Round<'a> {
         self.note_keys(verified).await?;
         let plan = plan_data(&self.head, verified.data().to_vec(), verified.last_t())
             .map_err(|error| Problem::new(Code::Internal, format!("append: {error}")))?;
-        self.node.store.append_replica(self.peer.no, &plan, &acts).await?;
+        let stored = self.node.store.append_replica(self.peer.no, &plan, &acts).await;
+        stored.inspect_err(|_| self.node.registry.doubt())?;
         self.head = plan.head;
         self.report.entries += u64::try_from(verified.data().len()).unwrap_or(0);
         self.report.size = self.head.range.size();

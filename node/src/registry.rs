@@ -8,6 +8,7 @@ use hefu_schemas::agreement::Agreement;
 use hefu_schemas::id::{AgreementId, Digest, Origin};
 use jiff::civil::Date;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 
 /// One version of an agreement with all that is known of it.
@@ -49,6 +50,8 @@ pub type Snapshot = Arc<Vec<Arc<Known>>>;
 pub struct Registry {
     /// Locked only to swap or clone the pointer.
     current: RwLock<Snapshot>,
+    /// The store may know more than the snapshot: a change or the reading of it failed.
+    doubted: AtomicBool,
 }
 
 impl Registry {
@@ -72,11 +75,30 @@ impl Registry {
         self.snapshot().iter().rev().find(|known| known.no == no).cloned()
     }
 
+    /// Notes that a change to agreements or acts failed, which the store may have made all the same.
+    pub fn doubt(&self) {
+        self.doubted.store(true, Ordering::Release);
+    }
+
+    /// Reads everything anew if there is a doubt: nobody else would, since a change that was made is no news to the next round.
+    ///
+    /// # Errors
+    /// As [`Self::reload`].
+    pub async fn settle(&self, store: &dyn Store) -> StoreResult<()> {
+        if self.doubted.load(Ordering::Acquire) { self.reload(store).await } else { Ok(()) }
+    }
+
     /// Reads everything anew from the store.
     ///
     /// # Errors
     /// The store fails, or a stored document no longer reads.
     pub async fn reload(&self, store: &dyn Store) -> StoreResult<()> {
+        // Before it reads: a doubt that comes meanwhile stays.
+        self.doubted.store(false, Ordering::Release);
+        self.read(store).await.inspect_err(|_| self.doubt())
+    }
+
+    async fn read(&self, store: &dyn Store) -> StoreResult<()> {
         let origins: BTreeMap<_, _> = store.origins().await?.into_iter().map(|row| (row.no, row.origin)).collect();
         let mut acts: BTreeMap<Digest, BTreeMap<Origin, Vec<SeenAct>>> = BTreeMap::new();
         for row in store.acts().await? {

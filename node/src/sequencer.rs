@@ -144,7 +144,8 @@ pub fn start(parts: Parts, ring: KeyRing, shared: bool, may_sign: Signing) -> Se
     let (jobs, queue) = mpsc::channel(QUEUE_LEN);
     let (state, signing) = watch::channel(may_sign);
     let turn = Turn::new(shared);
-    tokio::spawn(Writer { parts, ring, state, turn, head: None, unpublished: false }.run(queue));
+    let writer = Writer { parts, ring, state, turn, head: None, unpublished: false, fence: None };
+    tokio::spawn(writer.run(queue));
     Sequencer { jobs, signing }
 }
 
@@ -170,8 +171,10 @@ struct Writer {
     turn: Turn,
     /// The head after our last append; `None` when it must be read from the store.
     head: Option<Head>,
-    /// The last append is durable and read back, but its note could not be signed, guarded or stored.
+    /// The last append is durable, or may be, and its note is not published.
     unpublished: bool,
+    /// The fence under which we appended last.
+    fence: Option<i64>,
 }
 
 impl Writer {
@@ -262,6 +265,10 @@ impl Writer {
     }
 
     async fn append(&mut self, fence: i64, group: &mut Group) -> Outcome<(std::vec::IntoIter<DraftRow>, Vec<u64>)> {
+        if self.fence.replace(fence) != Some(fence) {
+            // The lease is newly ours: whoever held it before may have stopped between its append and its note.
+            (self.head, self.unpublished) = (None, true);
+        }
         self.publish_rest().await?;
         self.published(group).await?;
         let (mut fresh, mut ofs) = (Vec::new(), Vec::new());
@@ -280,18 +287,23 @@ impl Writer {
         let plan = append::plan(&head, bodies(&fresh, &ofs, &acts), self.parts.clock.now_s())
             .map_err(|error| Problem::new(Code::Internal, format!("append: {error}")))?;
         let (rows, act_rows) = rows(&plan, fresh, &ofs, &acts);
+        // From here on the entries may be durable, also when the answer of the database is lost: whoever asks again finds the
+        // drafts published, and must not get receipts before their note.
+        self.unpublished = true;
         self.parts.store.append_own(fence, &plan, &rows, &act_rows).await.map_err(|error| self.refused(error))?;
         // A crash here leaves an unsigned head: at the next start it is read back, hashed and signed.
         if let Err(problem) = self.read_back(&plan).await {
-            // The disk does not keep what it is given: nothing more is signed until a person has looked.
-            let _ = self.state.send_replace(Err(format!("{}; run `hefu fsck`", problem.detail)));
+            if problem.code == Code::Damaged {
+                // The disk does not keep what it is given: nothing more is signed until a person has looked.
+                let _ = self.state.send_replace(Err(format!("{}; run `hefu fsck`", problem.detail)));
+            }
             return Err(problem);
         }
         if let Err(mut problem) = publish_note(&self.parts, &plan.head).await {
-            self.unpublished = true;
             problem.detail.push_str("; the entries are in the log and not published yet: the same command goes on");
             return Err(problem);
         }
+        self.unpublished = false;
         let size = plan.head.range.size();
         let receipt = |(row, entry): (OwnRecord, &append::Planned)| {
             let OwnRecord { row, draft_id, content, .. } = row;
@@ -302,10 +314,14 @@ impl Writer {
         Ok((receipts.into_iter(), act_rows.iter().map(|row| row.index).collect()))
     }
 
-    /// Publishes what an earlier append left unpublished: no receipt is given before its note is there.
+    /// Publishes what an earlier append left unpublished, as a start does: no receipt is given before its note is there.
     async fn publish_rest(&mut self) -> Outcome<()> {
         if self.unpublished {
-            publish_note(&self.parts, &self.parts.store.edge(OWN).await?).await?;
+            let head = self.parts.store.edge(OWN).await?;
+            // Mostly there is nothing: the holder before has ended well.
+            if self.parts.store.head(OWN).await?.published() < head.range.size() {
+                publish_note(&self.parts, &head).await?;
+            }
             self.unpublished = false;
         }
         Ok(())

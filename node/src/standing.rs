@@ -17,6 +17,7 @@ use std::sync::Arc;
 /// The agreement is unknown, or not in a state for this act; a date that has passed or that the act does not take; the
 /// node does not sign. Nothing is appended then.
 pub async fn act(node: &Arc<Node>, id: AgreementId, act: Act, on: Option<Date>) -> Outcome<Arc<Known>> {
+    node.registry.settle(node.store.as_ref()).await?;
     let known = node.registry.by_id(id).ok_or_else(|| Problem::new(Code::UnknownAgreement, id))?;
     allowed(node, &known, act)?;
     if let Some(on) = on {
@@ -26,7 +27,8 @@ pub async fn act(node: &Arc<Node>, id: AgreementId, act: Act, on: Option<Date>) 
             return Err(Problem::new(Code::BadRequest, format!("on {on}: {why}")));
         }
     }
-    node.sequencer.append_act(NewAct { digest: known.document.digest, act, on }).await?;
+    let appended = node.sequencer.append_act(NewAct { digest: known.document.digest, act, on }).await;
+    appended.inspect_err(|_| node.registry.doubt())?;
     node.registry.reload(node.store.as_ref()).await?;
     node.reconcile_bell.notify_one();
     node.hint_bell.notify_one();

@@ -12,42 +12,47 @@ use hefu_tests::process::{Said, hefu, run, run_with};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use tokio::process::Command;
 
 /// Drafts that are published.
 const DRAFTS: usize = 200;
 
 /// Kunming, closed, with a file of drafts.
-struct Scene {
-    world: World,
+pub(super) struct Scene {
+    pub(super) world: World,
     lines: Vec<String>,
     file: PathBuf,
 }
 
 impl Scene {
-    async fn make() -> Self {
+    pub(super) async fn make() -> Self {
         let mut world = World::agreed().await;
         let km = world.km.as_ref().unwrap().node.clone();
         let lines = drafts(&km, &world.population(u64::try_from(DRAFTS).unwrap()), 0)[..DRAFTS].to_vec();
         drop(km);
         world.publish(20).await;
         world.close_kunming().await;
+        // Connections close behind the pool's back, and files vanish with the last one.
+        let dir = world.kunming.dir.clone();
+        hefu_tests::until("the folder is let go", async || !is_held(&dir)).await;
         let file = world.folder().with_extension("ndjson");
         std::fs::write(&file, lines.join("\n")).unwrap();
         Self { world, lines, file }
     }
 
-    fn dir(&self) -> &Path {
+    pub(super) fn dir(&self) -> &Path {
         &self.world.kunming.dir
     }
 
-    fn publish(&self) -> [String; 3] {
+    pub(super) fn publish(&self) -> [String; 3] {
         ["--json".to_owned(), "publish".to_owned(), self.file.display().to_string()]
     }
 
     /// Publishes to the end, twice: each draft once, one behind the other, and all of it is pulled by another city.
-    async fn assert_goes_on(&self, dir: &Path) {
+    pub(super) async fn assert_goes_on(&self, dir: &Path) {
         let publish = self.publish();
         let args: Vec<&str> = publish.iter().map(String::as_str).collect();
         let said = run(dir, &args).await.ended(0);
@@ -57,7 +62,7 @@ impl Scene {
         assert_eq!(clean[0]["entries"], 3 + DRAFTS);
     }
 
-    fn assert_receipts(&self, stdout: &str) {
+    pub(super) fn assert_receipts(&self, stdout: &str) {
         let receipts: Vec<Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(receipts.len(), self.lines.len());
         for ((line, receipt), index) in self.lines.iter().zip(&receipts).zip(3_u64..) {
@@ -68,8 +73,14 @@ impl Scene {
     }
 }
 
+/// Whether this process has a file of the folder open.
+fn is_held(dir: &Path) -> bool {
+    let held = std::fs::read_dir("/proc/self/fd").unwrap();
+    held.flatten().filter_map(|file| std::fs::read_link(file.path()).ok()).any(|path| path.starts_with(dir))
+}
+
 /// The command was refused with this problem: one sentence, no value of a record, a hint in both languages.
-fn assert_refused(said: &Said, code: Code, name: &str) {
+pub(super) fn assert_refused(said: &Said, code: Code, name: &str) {
     let problem =
         said.stdout.lines().rev().find_map(|line| serde_json::from_str::<Value>(line).ok()?.get("code").cloned());
     assert_eq!(problem, Some(Value::from(code.as_str())), "{name}: {said:#?}");
@@ -86,7 +97,7 @@ fn limited(dir: &Path, blocks: u32, args: &[&str]) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", "trap '' XFSZ; ulimit -f \"$1\"; shift; exec \"$@\"", "sh", &blocks.to_string()]);
     command.arg(hefu()).arg("--dir").arg(dir).args(args).kill_on_drop(true);
-    command.env("LC_ALL", "C.UTF-8").env_remove("HEFU_DIR").stdin(std::process::Stdio::null());
+    command.env("LC_ALL", "C.UTF-8").env_remove("HEFU_DIR").stdin(Stdio::null());
     command
 }
 
@@ -136,6 +147,7 @@ mount -t tmpfs -o size=64m tmpfs "$at" && cp -a "$from/." "$at/" || exit 99
 mount -o remount,ro "$at" || exit 99
 "$hefu" --dir "$at" --json publish "$drafts" >"$out/folder"; echo $? >"$out/folder.code"
 "$hefu" --dir "$at" --json fsck >"$out/folder-fsck"; echo $? >"$out/folder-fsck.code"
+"$hefu" --dir "$at" --json serve >"$out/folder-serve"; echo $? >"$out/folder-serve.code"
 mount -o remount,rw "$at" && mount --bind "$at/hefu.db" "$at/hefu.db" && mount -o remount,bind,ro "$at/hefu.db" || exit 99
 "$hefu" --dir "$at" --json publish "$drafts" >"$out/file"; echo $? >"$out/file.code"
 umount "$at/hefu.db" || exit 99
@@ -144,7 +156,7 @@ umount "$at/hefu.db" || exit 99
 "#;
 
 /// Runs a script in namespaces of its own; the folder with what it wrote, or `None` where that is not allowed.
-async fn apart(scene: &Scene, script: &str, name: &str) -> Option<PathBuf> {
+pub(super) async fn apart(scene: &Scene, script: &str, name: &str) -> Option<PathBuf> {
     let (out, at) = (scene.world.folder(), scene.world.folder());
     for folder in [&out, &at] {
         std::fs::create_dir_all(folder).unwrap();
@@ -158,6 +170,8 @@ async fn apart(scene: &Scene, script: &str, name: &str) -> Option<PathBuf> {
     command.args(["-rm", "sh", "-c", script, "sh"]).arg(hefu());
     command.arg(scene.dir()).arg(&scene.file).arg(&out).arg(&at);
     command.env("LC_ALL", "C.UTF-8").env_remove("HEFU_DIR");
+    // For a server that a script starts.
+    command.stdin(Stdio::from(OwnedFd::from(scene.world.kunming.listener.try_clone().unwrap())));
     let output = command.output().await.unwrap();
     if output.status.code() == Some(99) {
         eprintln!("skipped: {name} needs to mount a tmpfs");
@@ -168,7 +182,7 @@ async fn apart(scene: &Scene, script: &str, name: &str) -> Option<PathBuf> {
 }
 
 /// What a command of a script said.
-fn said(out: &Path, name: &str) -> Said {
+pub(super) fn said(out: &Path, name: &str) -> Said {
     let read = |name: String| std::fs::read_to_string(out.join(name)).unwrap_or_default();
     let code = read(format!("{name}.code")).trim().parse().ok();
     Said { code, stdout: read(name.to_owned()), stderr: read(format!("{name}.err")) }
@@ -200,7 +214,7 @@ async fn a_disk_that_is_full() {
 async fn a_folder_or_database_that_is_read_only() {
     let scene = Scene::make().await;
     let Some(out) = apart(&scene, READ_ONLY, "a_folder_or_database_that_is_read_only").await else { return };
-    for name in ["folder", "folder-fsck", "file"] {
+    for name in ["folder", "folder-fsck", "folder-serve", "file"] {
         assert_refused(&said(&out, name), Code::DatabaseReadOnly, name);
     }
     scene.assert_receipts(&said(&out, "after").stdout);

@@ -62,6 +62,20 @@ impl Past {
         assert_clean(node, name).await;
     }
 
+    /// The file is put right: by the note that it should hold, or by a person who says that the folder is the newest.
+    async fn assert_mends(&self, node: Arc<Node>, dir: &Path, name: &str) {
+        drop(node);
+        hefu_tests::until("the lock is free", async || hefu_node::folder::Folder::new(dir).lock().is_ok()).await;
+        let by_hand = name.len().is_multiple_of(2);
+        if by_hand {
+            let _ = std::fs::remove_file(dir.join("guard"));
+        } else {
+            std::fs::write(dir.join("guard"), &self.note).unwrap();
+        }
+        let node = Node::open(dir, by_hand).await.unwrap();
+        self.assert_signs(&node, name).await;
+    }
+
     /// The node refuses to sign, says why, and serves what it has.
     async fn assert_refuses(&self, node: &Arc<Node>, why: &str) {
         let said = node.sequencer.signing().expect_err(why);
@@ -87,17 +101,40 @@ impl Past {
 async fn a_guard_that_does_not_read_is_no_permission() {
     let past = Past::make().await;
     let foreign = past.world.cd.node.store.head(OWN).await.unwrap().note.unwrap();
-    let half = &past.note[..past.note.len() / 2];
-    let mut flipped = past.note.clone();
+    let (old, new) = (&past.old_note, &past.note);
+    let half = &new[..new.len() / 2];
+    let mut flipped = new.clone();
     flipped[70] ^= 1;
-    for (name, guard) in
-        [("torn", half), ("empty", b"".as_slice()), ("of another log", &foreign), ("altered", &flipped)]
-    {
-        let dir = past.copy(Some(guard)).await;
+    let at = old.len() / 2;
+    let cases = [
+        ("torn", half.to_vec()),
+        ("empty", Vec::new()),
+        ("of another log", foreign),
+        ("altered", flipped),
+        ("zeros, as a power cut leaves blocks", vec![0; new.len()]),
+        ("no text", vec![0xff; new.len()]),
+        ("too long", [new.as_slice(), old].concat()),
+        ("half old, half new", [&old[..at], &new[at..]].concat()),
+        ("half new, half old", [&new[..at], &old[at..]].concat()),
+    ];
+    for (name, guard) in cases {
+        let dir = past.copy(Some(&guard)).await;
         let node = open(&dir).await;
         past.assert_refuses(&node, "the guard file does not read").await;
         assert_eq!(std::fs::read(dir.join("guard")).unwrap(), guard, "{name}: left for people to look at");
+        past.assert_mends(node, &dir, name).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guard_that_cannot_be_opened_is_no_permission() {
+    let past = Past::make().await;
+    let dir = past.copy(None).await;
+    std::fs::create_dir(dir.join("guard")).unwrap();
+    let node = open(&dir).await;
+    past.assert_refuses(&node, "guard file: ").await;
+    std::fs::remove_dir(dir.join("guard")).unwrap();
+    past.assert_mends(node, &dir, "a folder in its place").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

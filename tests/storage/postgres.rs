@@ -1,5 +1,9 @@
 //! The suite on PostgreSQL, and what is its own.
 
+mod shared;
+mod tls;
+mod trouble;
+
 use super::fixture::{Damage, Fixture, Reopen};
 use hefu_node::store::{Database, Store};
 use hefu_tests::postgres;

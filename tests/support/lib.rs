@@ -7,6 +7,7 @@
 pub mod certificate;
 pub mod check;
 pub mod draft;
+pub mod faulty;
 pub mod federation;
 pub mod http;
 pub mod local;
@@ -14,6 +15,8 @@ pub mod memory;
 pub mod node;
 pub mod postgres;
 pub mod process;
+#[path = "../simulation/mod.rs"]
+pub mod simulation;
 pub mod snapshot;
 pub mod wait;
 

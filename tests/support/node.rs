@@ -11,7 +11,7 @@ use hefu_node::problem::{Code, Outcome, Problem};
 use hefu_node::publish::{CHUNK, Options, Staging};
 use hefu_node::pull::Report;
 use hefu_node::sequencer::MAX_SUBMISSION;
-use hefu_node::store::{DraftRow, OWN, OriginRow};
+use hefu_node::store::{DraftRow, OWN, OriginRow, Store};
 use hefu_node::synthetic::City;
 use hefu_schemas::id::{Digest, Origin};
 use serde_json::Value;
@@ -43,7 +43,17 @@ pub struct TestNode {
     _port: TcpSocket,
     address: SocketAddr,
     running: Option<Running>,
-    _base: TempDir,
+    base: TempDir,
+    kept_on_failure: bool,
+}
+
+impl Drop for TestNode {
+    fn drop(&mut self) {
+        if self.kept_on_failure && std::thread::panicking() {
+            self.base.disable_cleanup(true);
+            eprintln!("kept: {}", self.dir.display());
+        }
+    }
 }
 
 struct Running {
@@ -120,7 +130,7 @@ impl TestNode {
         let recovery = base.path().join("recovery.pem");
         let fingerprint = init(&dir, &Init { config, recovery_out: &recovery }).await.expect("init");
         let fingerprint = Digest(fingerprint.0);
-        Self { city, url, fingerprint, dir, _port: port, address, running: None, _base: base }
+        Self { city, url, fingerprint, dir, _port: port, address, running: None, base, kept_on_failure: false }
     }
 
     /// The running node.
@@ -129,6 +139,11 @@ impl TestNode {
     /// When it is closed.
     pub fn node(&self) -> &Arc<Node> {
         &self.running.as_ref().expect("the node is open").node
+    }
+
+    /// Keeps the folder when the test fails, for people to look at.
+    pub fn keep_on_failure(&mut self) {
+        self.kept_on_failure = true;
     }
 
     /// Its folder.
@@ -162,10 +177,22 @@ impl TestNode {
     /// # Errors
     /// As [`Node::open`].
     pub async fn try_open(&mut self, confirm_guard: bool) -> Outcome<()> {
+        self.try_open_with(confirm_guard, |store| store).await
+    }
+
+    /// The same with something around the store.
+    ///
+    /// # Errors
+    /// As [`Node::open_with`].
+    pub async fn try_open_with(
+        &mut self,
+        confirm_guard: bool,
+        around: impl Fn(Arc<dyn Store>) -> Arc<dyn Store>,
+    ) -> Outcome<()> {
         // Other tests of this process start programs: between fork and exec such a child holds a copy of our lock, briefly.
         let mut tries = 0;
         let node = loop {
-            match Node::open(&self.dir, confirm_guard).await {
+            match Node::open_with(&self.dir, confirm_guard, &around).await {
                 Err(problem) if problem.code == Code::Locked && tries < LOCK_TRIES => tries += 1,
                 opened => break opened?,
             }
@@ -225,6 +252,23 @@ impl TestNode {
         .await;
         store.release("sequencer", "test").await.expect("the lease is given back");
         drop(store);
+        self.let_go().await;
+    }
+
+    /// Ends the node as a killed process would: whether its lease is given back does not matter.
+    ///
+    /// # Panics
+    /// When somebody else holds the node.
+    pub async fn abandon(&mut self) {
+        self.stop_serving().await;
+        let Some(Running { node, .. }) = self.running.take() else { return };
+        let gone = Arc::downgrade(&node);
+        drop(node);
+        until("the node is dropped", async || gone.strong_count() == 0).await;
+        self.let_go().await;
+    }
+
+    async fn let_go(&self) {
         // Connections close behind the pool's back: only when the last one has does the folder stand still.
         until("the folder is let go", async || !self.is_held()).await;
     }

@@ -2,13 +2,16 @@
 //! commands. The list of planted cases lies outside the nodes' folders and is compared only at the end.
 
 mod city;
+mod database;
 mod report;
 
 use super::{Globals, output};
 use crate::clock::{Clock, Stopwatch};
+use crate::config::DatabaseSetting;
 use crate::problem::{Code, Outcome, Problem};
 use crate::synthetic::{Cited, City, Part, Population, agreement_terms};
 use city::Running;
+use database::Databases;
 use futures_util::future::try_join_all;
 use hefu_schemas::id::AgreementId;
 use report::{CityReport, Report};
@@ -28,6 +31,7 @@ Example:
   hefu demo
   hefu demo --records 300000
   hefu demo --keep
+  hefu demo --database postgres
 
 Kunming (530100), Chengdu (510100) and Chongqing (500000) start as three processes on free loopback ports, compare
 fingerprints, sign one agreement, publish a made-up population with transfers and recognised credits between them, pull,
@@ -44,6 +48,10 @@ pub(super) struct Demo {
     /// Leave the nodes running and print their URLs and commands to try
     #[arg(long)]
     keep: bool,
+    /// Where the cities keep their data: `sqlite`, `postgres` (a throw-away server, started from Debian's programs and ended with the
+    /// demo), or postgres://user@host/database (a server in which each city is given a database; they are dropped at the end)
+    #[arg(long, value_name = "DATABASE", value_parser = database::setting, default_value = "sqlite", hide_default_value = true)]
+    database: DatabaseSetting,
     /// Folder for the nodes, new or empty [default: a temporary one, removed at the end unless --keep]
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
@@ -57,12 +65,20 @@ impl Demo {
         let clock = Stopwatch::start();
         let folder = self.folder()?;
         let base = folder.path().to_owned();
-        let mut cities = self.start(globals, &base).await?;
+        let databases = Databases::prepare(&self.database, self.keep).await?;
+        let mut cities = match self.start(globals, &base, &databases).await {
+            Ok(cities) => cities,
+            Err(problem) => {
+                databases.drop_all().await;
+                return Err(problem);
+            }
+        };
         let result = self.federate(globals, &base, &cities).await;
         let mut report = match result {
             Ok(report) => report,
             Err(problem) => {
                 city::stop(&mut cities).await;
+                databases.drop_all().await;
                 folder.keep_on_failure(globals);
                 return Err(problem);
             }
@@ -75,6 +91,7 @@ impl Demo {
             folder.keep();
         } else {
             city::stop(&mut cities).await;
+            databases.drop_all().await;
         }
         if report.is_good() { Ok(0) } else { Err(Problem::new(Code::DemoFailed, report.verdict())) }
     }
@@ -92,7 +109,7 @@ impl Demo {
     }
 
     /// Opens the listeners first, so that no port is fixed; then makes the nodes and starts them.
-    async fn start(&self, globals: &Globals, base: &Path) -> Outcome<Vec<Running>> {
+    async fn start(&self, globals: &Globals, base: &Path, databases: &Databases) -> Outcome<Vec<Running>> {
         output::words(
             globals,
             "一、建立三个城市的节点（独立进程，回环地址，TLS 1.3）",
@@ -101,7 +118,7 @@ impl Demo {
         let authority = city::Authority::new(base)?;
         let mut cities = Vec::new();
         for code in City::CODES {
-            let running = Running::start(base, code, &authority, self.keep).await?;
+            let running = Running::start(base, code, &authority, databases.of(code), self.keep).await?;
             let (name, url, fingerprint) = (&running.city.name, &running.url, &running.fingerprint);
             output::words(
                 globals,

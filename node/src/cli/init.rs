@@ -49,7 +49,7 @@ pub(super) struct Init {
     tls_key: Option<PathBuf>,
     /// Where to keep the data: `sqlite`, a file in the folder, or an empty database of a PostgreSQL server:
     /// postgres://user@host/database [default: sqlite]
-    #[arg(long, value_name = "URL", value_parser = database)]
+    #[arg(long, value_name = "URL", value_parser = database, env = "HEFU_DATABASE", hide_env_values = true)]
     database: Option<DatabaseSetting>,
     /// A gateway in front terminates TLS: listen in plain HTTP
     #[arg(long, conflicts_with = "tls_certificate")]
@@ -65,10 +65,9 @@ impl Init {
         let local = host == "localhost";
         let config = self.config(&origin, local)?;
         let parts = Parts { config, recovery_out: &self.recovery_out };
-        let fingerprint = Digest(node::init(&globals.dir, &parts).await?.0);
-        if local && self.tls_certificate.is_none() && !self.behind_gateway {
-            local_certificate(&globals.dir, &host)?;
-        }
+        let own_certificate = local && self.tls_certificate.is_none() && !self.behind_gateway;
+        let make = || if own_certificate { local_certificate(&globals.dir, &host) } else { Ok(()) };
+        let fingerprint = Digest(node::init_with(&globals.dir, &parts, make).await?.0);
         self.report(globals, &origin, &fingerprint);
         Ok(0)
     }

@@ -195,8 +195,10 @@ async fn pull_to(node: &Arc<Node>, known: &Known, question: &Question) -> Outcom
     for row in node.peers().await? {
         let Some((size, _)) = question.heads.get(&row.origin) else { continue };
         let held = node.store.head(row.no).await?.size;
+        // A round that broke off may have left entries in which nobody has looked for our labels yet.
+        let labelled = node.store.labelled_until(row.no, known.no).await?;
         let waiting = node.store.wanted(row.no, known.no, 0, *size, false, 1).await?;
-        if held < *size || !waiting.is_empty() {
+        if held < *size || labelled < *size || !waiting.is_empty() {
             crate::pull::pull(node, &row).await?;
         }
     }

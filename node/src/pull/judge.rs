@@ -14,7 +14,7 @@ use bytes::Bytes;
 use hefu_federation::key::Role;
 use hefu_federation::page::{self, Asked, MAX_LINES, MAX_PAGE_LEN};
 use hefu_federation::pull::{Judge, Judged, PayloadState, Wanted, judge_line, judge_page};
-use hefu_federation::reconcile::key::{Key, keys_of};
+use hefu_federation::reconcile::key::{Key, KeyType, keys_of};
 use hefu_federation::reconcile::view::View;
 use hefu_federation::trust::KeyRing;
 use hefu_schemas::gate::MAX_RECORD_LEN;
@@ -136,7 +136,10 @@ pub async fn with_keys_of_corrected(
     peer: OriginNo,
     mut rows: Vec<(PayloadRow, Vec<Key>)>,
 ) -> Outcome<Vec<(PayloadRow, Vec<Key>)>> {
-    let in_page: HashMap<u64, Vec<Key>> = rows.iter().map(|(row, keys)| (row.index, keys.clone())).collect();
+    // The key of a disputed entry is of that entry alone: were its correction filed there too, the finding would depend on whether
+    // both came in one page.
+    let own = |keys: &[Key]| keys.iter().filter(|key| key.key_type() != KeyType::Entry).cloned().collect();
+    let in_page: HashMap<u64, Vec<Key>> = rows.iter().map(|(row, keys)| (row.index, own(keys))).collect();
     for (row, keys) in &mut rows {
         let (Some(of), PayloadState::Held) = (row.of, row.state) else { continue };
         keys.extend(match in_page.get(&of) {

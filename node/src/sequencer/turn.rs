@@ -118,7 +118,8 @@ impl Writer {
 
     /// A new fence: what we remember of the log may be old, and the database may be another one than when we last looked.
     async fn took(&mut self, fence: i64) -> Outcome<()> {
-        (self.head, self.turn.fence, self.turn.since) = (None, Some(fence), Instant::now());
+        (self.head, self.fence) = (None, Some(fence));
+        (self.turn.fence, self.turn.since) = (Some(fence), Instant::now());
         match guard::resume(&self.parts, &self.ring).await {
             Ok(Ok(())) => {
                 self.unpublished = false;
@@ -248,9 +249,10 @@ impl Writer {
     }
 
     /// Why an append was refused: on a shared database another server has taken over while we were paused.
-    pub(super) fn refused(&self, error: StoreError) -> Problem {
+    pub(super) fn refused(&mut self, error: StoreError) -> Problem {
         match error {
             StoreError::Conflict { .. } if self.turn.shared => {
+                self.unpublished = false;
                 Problem::new(Code::Taken, "sequencer: another server has taken over; nothing was appended by this one")
             }
             error => error.into(),

@@ -36,6 +36,10 @@ pub(crate) fn code(error: &(dyn Error + 'static)) -> Code {
             return Code::DatabaseAway;
         }
         if let Some(error) = error.downcast_ref::<std::io::Error>() {
+            // What rustls says of a certificate comes as data that is not valid.
+            if error.kind() == ErrorKind::InvalidData {
+                return Code::DatabaseAway;
+            }
             return of_io(error, Code::Unavailable);
         }
         cause = error.source();

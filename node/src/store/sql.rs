@@ -171,8 +171,6 @@ pub(super) const REGISTRY_VERSION: &str = "SELECT (SELECT COUNT(*) FROM origin) 
      + (SELECT COUNT(*) FROM agreement_proof) + (SELECT COUNT(*) FROM agreement_act) + (SELECT COUNT(*) FROM linkage)";
 /// Gives a lease back. The fence stays, so that the next holder's is larger.
 pub(super) const RELEASE: &str = "UPDATE lease SET holder = NULL WHERE name = $1 AND holder = $2";
-/// Forgets nonces that have expired.
-pub(super) const PURGE_NONCES: &str = "DELETE FROM nonce WHERE expires_s < $1";
 /// Notes a nonce.
 pub(super) const USE_NONCE: &str =
     "INSERT INTO nonce (key_id, nonce, expires_s) VALUES ($1, $2, $3) ON CONFLICT (key_id, nonce) DO NOTHING";

@@ -8,7 +8,7 @@ use super::db::{Database, Pools};
 use super::{StoreResult, number};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Row, SqlSafeStr};
+use sqlx::{ConnectOptions, Connection, Row, SqlSafeStr, SqliteConnection};
 use std::path::Path;
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ impl Database {
         let options = options(path).page_size(PAGE_SIZE).pragma("application_id", APPLICATION_ID);
         let mut conn = options.journal_mode(SqliteJournalMode::Wal).connect().await?;
         migrator().run(&mut conn).await?;
-        sqlx::Connection::close(conn).await?;
+        conn.close().await?;
         Self::open(path).await
     }
 
@@ -127,14 +127,28 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
-/// A pool whose connections live as long as it: a reconnect would lose cache and prepared statements.
+/// A pool whose connections live as long as it: a reconnect would lose cache and prepared statements. Only one whose last
+/// transaction has no end is replaced.
 fn pool(connections: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
+        .before_acquire(|conn, _| Box::pin(async move { is_at_rest(conn).await }))
         .min_connections(connections)
         .max_connections(connections)
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
+}
+
+/// Whether a connection can begin a transaction. SQLite rolls one back by itself when the disk is full or refuses a write
+/// (sqlite.org/lang_transaction.html, "Response To Errors Within A Transaction"); sqlx, whose own rollback then finds nothing
+/// to roll back, counts it as open for ever, and every later one would be refused.
+async fn is_at_rest(conn: &mut SqliteConnection) -> sqlx::Result<bool> {
+    if !conn.is_in_transaction() {
+        return Ok(true);
+    }
+    // A rollback may still be waiting for the connection's thread: this waits behind it.
+    conn.ping().await?;
+    Ok(!conn.is_in_transaction())
 }
 
 /// The migrations, built into the program: version, name, statements.
@@ -151,4 +165,36 @@ fn migrator() -> Migrator {
         Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)
     };
     Migrator::with_migrations(MIGRATIONS.map(migration).to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a transaction begins after one that SQLite rolled back.
+    async fn begins_again(pool: SqlitePoolOptions) -> bool {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join("hefu.db");
+        drop(Sqlite::create(&path).await.unwrap());
+        let pool = pool.connect_with(options(&path)).await.unwrap();
+        let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+        // As it does by itself when the disk is full; the tests of crashes fill a real one.
+        sqlx::query("ROLLBACK").execute(&mut *tx).await.unwrap();
+        drop(tx);
+        match pool.begin_with("BEGIN IMMEDIATE").await {
+            Ok(tx) => tx.commit().await.is_ok(),
+            Err(error) => {
+                assert!(matches!(error, sqlx::Error::InvalidSavePointStatement), "{error}");
+                false
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_write_that_the_disk_refused_does_not_keep_later_ones_from_beginning() {
+        assert!(begins_again(pool(1)).await);
+        // Were this to hold, there would be no need to look at connections.
+        let plain = SqlitePoolOptions::new().max_connections(1).test_before_acquire(false);
+        assert!(!begins_again(plain).await);
+    }
 }

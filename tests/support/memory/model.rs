@@ -58,6 +58,9 @@ pub struct Lax {
     pub held: bool,
 }
 
+/// The entries that are filed under keys.
+type Filed = BTreeMap<Key, BTreeSet<(OriginNo, u64)>>;
+
 /// A lease.
 #[derive(Debug, Clone)]
 pub(super) struct Lease {
@@ -87,7 +90,7 @@ pub struct Model {
     pub(super) queue: BTreeMap<i64, DirtyRow>,
     pub(super) last_queued: i64,
     /// By agreement and bucket, then by key.
-    pub(super) facts: BTreeMap<(AgreementNo, u16), BTreeMap<Key, BTreeSet<(OriginNo, u64)>>>,
+    pub(super) facts: BTreeMap<(AgreementNo, u16), Filed>,
     pub(super) cited: BTreeSet<(AgreementNo, Key)>,
     /// The same.
     pub(super) findings: BTreeMap<(AgreementNo, u16), BTreeMap<Key, BTreeMap<Digest, Finding>>>,
@@ -110,6 +113,28 @@ impl Model {
 
     pub(super) fn log_mut(&mut self, origin: OriginNo) -> StoreResult<&mut Log> {
         self.logs.get_mut(&origin).ok_or_else(|| damaged(format!("origin {}: no such log", origin.0)))
+    }
+
+    /// The fence of a lease that is held.
+    pub fn fence(&self, name: &str) -> Option<i64> {
+        self.leases.get(name).filter(|lease| lease.holder.is_some()).map(|lease| lease.fence)
+    }
+
+    /// Size of the largest note seen of an origin.
+    pub fn seen_size(&self, origin_hash: &str) -> Option<u64> {
+        self.seen.get(origin_hash).map(|(size, _)| *size)
+    }
+
+    /// Forgets what was made of the held records, and queues all their keys again.
+    pub fn forget_evaluations(&mut self, keys_of: impl Fn(OriginNo, &PayloadRow) -> Vec<Key>) {
+        (self.facts, self.findings, self.due) = Default::default();
+        (self.buckets, self.stale, self.queue) = Default::default();
+        let rows: Vec<(OriginNo, Arc<PayloadRow>)> =
+            self.logs.iter().flat_map(|(no, log)| log.rows.values().map(|row| (*no, row.clone()))).collect();
+        for (origin, row) in rows {
+            let keys = keys_of(origin, &row).into_iter().map(|key| (Some(row.index), key)).collect();
+            self.enqueue(row.agreement, origin, keys);
+        }
     }
 
     pub(super) fn row_at(&self, origin: OriginNo, index: u64) -> Option<&PayloadRow> {

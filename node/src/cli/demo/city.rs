@@ -62,7 +62,13 @@ pub(super) struct Running {
 
 impl Running {
     /// Opens a listener, makes the node for its port, hands the listener over.
-    pub(super) async fn start(base: &Path, code: &str, authority: &Authority, keep: bool) -> Outcome<Self> {
+    pub(super) async fn start(
+        base: &Path,
+        code: &str,
+        authority: &Authority,
+        database: Option<String>,
+        keep: bool,
+    ) -> Outcome<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
         let port = listener.local_addr().map_err(failed)?.port();
         let url = format!("https://localhost:{port}");
@@ -74,6 +80,8 @@ impl Running {
         let mut init = command(&dir);
         init.args(["init", "--url", &url, "--city", code, "--name", &city.name.zh, "--name-en", &city.name.en]);
         init.arg("--recovery-out").arg(&recovery).arg("--tls-certificate").arg(&chain).arg("--tls-key").arg(&key);
+        // Not an argument: everybody may list those.
+        init.envs(database.map(|url| ("HEFU_DATABASE", url)));
         let made = json(init).await?;
         let fingerprint = made.get("fingerprint").and_then(Value::as_str).unwrap_or_default().to_owned();
         let log = std::fs::File::create(base.join(format!("{code}.log"))).map_err(failed)?;
@@ -162,7 +170,7 @@ pub(super) fn leave(cities: Vec<Running>) {
 fn command(dir: &Path) -> Command {
     let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("hefu"));
     let mut command = Command::new(program);
-    command.arg("--dir").arg(dir).arg("--json").env_remove("HEFU_DIR").stdin(Stdio::null());
+    command.arg("--dir").arg(dir).arg("--json").env_remove("HEFU_DIR").env_remove("HEFU_DATABASE").stdin(Stdio::null());
     command
 }
 

@@ -2,6 +2,7 @@
 
 use super::Database;
 use super::session::{Row, query, scalar};
+use super::transaction;
 use crate::store::number::{damaged, fixed};
 use crate::store::{AgreementNo, AgreementStore, DocumentRow, StoreError, StoreResult, sql};
 use async_trait::async_trait;
@@ -19,25 +20,27 @@ impl AgreementStore for Database {
         bytes: &[u8],
         now_ms: i64,
     ) -> StoreResult<AgreementNo> {
-        let mut tx = self.begin().await?;
-        tx.lock(sql::LOCK_AGREEMENT, AgreementNo::PUBLIC.0).await?;
-        let uuid = id.uuid();
-        let known = scalar(sql::AGREEMENT).bind(uuid.as_bytes().as_slice()).fetch_optional(&mut tx).await?;
-        let no: i64 = match known {
-            Some(no) => no,
-            None => scalar(sql::ADD_AGREEMENT).bind(uuid.as_bytes().as_slice()).fetch_one(&mut tx).await?,
-        };
-        let stored = scalar(sql::DOCUMENT_DIGEST).bind(no).bind(i64::from(version));
-        let stored: Option<Vec<u8>> = stored.fetch_optional(&mut tx).await?;
-        match stored {
-            Some(stored) if stored == digest.0 => return Ok(AgreementNo(no)),
-            Some(_) => return Err(StoreError::Differs { what: format!("agreement {id} version {version}") }),
-            None => {}
-        }
-        let add = query(sql::ADD_DOCUMENT).bind(no).bind(i64::from(version)).bind(digest.0.as_slice());
-        add.bind(bytes).bind(now_ms).execute(&mut tx).await?;
-        tx.commit().await?;
-        Ok(AgreementNo(no))
+        transaction!({
+            let mut tx = self.begin().await?;
+            tx.lock(sql::LOCK_AGREEMENT, AgreementNo::PUBLIC.0).await?;
+            let uuid = id.uuid();
+            let known = scalar(sql::AGREEMENT).bind(uuid.as_bytes().as_slice()).fetch_optional(&mut tx).await?;
+            let no: i64 = match known {
+                Some(no) => no,
+                None => scalar(sql::ADD_AGREEMENT).bind(uuid.as_bytes().as_slice()).fetch_one(&mut tx).await?,
+            };
+            let stored = scalar(sql::DOCUMENT_DIGEST).bind(no).bind(i64::from(version));
+            let stored: Option<Vec<u8>> = stored.fetch_optional(&mut tx).await?;
+            match stored {
+                Some(stored) if stored == digest.0 => return Ok(AgreementNo(no)),
+                Some(_) => return Err(StoreError::Differs { what: format!("agreement {id} version {version}") }),
+                None => {}
+            }
+            let add = query(sql::ADD_DOCUMENT).bind(no).bind(i64::from(version)).bind(digest.0.as_slice());
+            add.bind(bytes).bind(now_ms).execute(&mut tx).await?;
+            tx.commit().await?;
+            Ok(AgreementNo(no))
+        })
     }
 
     async fn documents(&self) -> StoreResult<Vec<DocumentRow>> {
@@ -61,16 +64,18 @@ impl AgreementStore for Database {
     }
 
     async fn add_linkage(&self, agreement: AgreementNo, epoch: u32, secret: &[u8; 64]) -> StoreResult<()> {
-        let mut tx = self.begin().await?;
-        let add = query(sql::ADD_LINKAGE).bind(agreement.0).bind(i64::from(epoch)).bind(secret.as_slice());
-        add.execute(&mut tx).await?;
-        let stored = scalar(sql::LINKAGE).bind(agreement.0).bind(i64::from(epoch));
-        let stored: Zeroizing<Vec<u8>> = Zeroizing::new(stored.fetch_one(&mut tx).await?);
-        if stored.as_slice() != secret {
-            return Err(StoreError::Differs { what: format!("linkage {} epoch {epoch}", agreement.0) });
-        }
-        tx.commit().await?;
-        Ok(())
+        transaction!({
+            let mut tx = self.begin().await?;
+            let add = query(sql::ADD_LINKAGE).bind(agreement.0).bind(i64::from(epoch)).bind(secret.as_slice());
+            add.execute(&mut tx).await?;
+            let stored = scalar(sql::LINKAGE).bind(agreement.0).bind(i64::from(epoch));
+            let stored: Zeroizing<Vec<u8>> = Zeroizing::new(stored.fetch_one(&mut tx).await?);
+            if stored.as_slice() != secret {
+                return Err(StoreError::Differs { what: format!("linkage {} epoch {epoch}", agreement.0) });
+            }
+            tx.commit().await?;
+            Ok(())
+        })
     }
 
     async fn linkages(&self, agreement: AgreementNo) -> StoreResult<Vec<(u32, Zeroizing<[u8; 64]>)>> {

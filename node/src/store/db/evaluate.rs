@@ -124,10 +124,13 @@ pub(super) async fn replace_findings(
         stored.insert((row.get(0)?, fixed(row.get(1)?, "finding: id")?), row.get(2)?);
     }
     let mut changed: Vec<(u16, &Key, &Finding, String)> = Vec::new();
+    // A statement of PostgreSQL's may not touch a row twice.
+    let mut written = BTreeSet::new();
     for (position, bucket, evaluation) in &keys {
         for finding in &evaluation.findings {
             let json = finding.to_json().to_string();
-            if stored.remove(&(*position, finding.id.0)).is_none_or(|old| old != json) {
+            let known = stored.remove(&(*position, finding.id.0)).is_some_and(|old| old == json);
+            if !known && written.insert((*position, finding.id.0)) {
                 changed.push((*bucket, &evaluation.key, finding, json));
             }
         }

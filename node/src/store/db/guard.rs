@@ -1,10 +1,19 @@
 //! Leases, nonces, seen notes, the audit, the database's own check.
 
 use super::session::{Row, query, scalar};
+use super::transaction;
+use super::value::Sql;
 use super::{Database, Pools};
 use crate::store::number::{damaged, int, limit};
 use crate::store::{GuardStore, StoreResult, postgres, sql, sqlite};
 use async_trait::async_trait;
+
+/// Forgets nonces that have expired. On a server two requests may do so at once: neither waits for the other's rows.
+pub(super) const PURGE_NONCES: Sql = Sql {
+    sqlite: "DELETE FROM nonce WHERE expires_s < $1",
+    postgres: "DELETE FROM nonce WHERE ctid = ANY (ARRAY \
+               (SELECT ctid FROM nonce WHERE expires_s < $1 LIMIT 1000 FOR UPDATE SKIP LOCKED))",
+};
 
 #[async_trait]
 impl GuardStore for Database {
@@ -23,12 +32,14 @@ impl GuardStore for Database {
     }
 
     async fn use_nonce(&self, key_id: &str, nonce: &[u8; 16], expires_s: i64, now_s: i64) -> StoreResult<bool> {
-        let mut tx = self.begin().await?;
-        query(sql::PURGE_NONCES).bind(now_s).execute(&mut tx).await?;
-        let query = query(sql::USE_NONCE).bind(key_id).bind(nonce.as_slice()).bind(expires_s);
-        let new = query.execute(&mut tx).await? == 1;
-        tx.commit().await?;
-        Ok(new)
+        transaction!({
+            let mut tx = self.begin().await?;
+            query(PURGE_NONCES).bind(now_s).execute(&mut tx).await?;
+            let query = query(sql::USE_NONCE).bind(key_id).bind(nonce.as_slice()).bind(expires_s);
+            let new = query.execute(&mut tx).await? == 1;
+            tx.commit().await?;
+            Ok(new)
+        })
     }
 
     async fn seen_note(&self, origin_hash: &str) -> StoreResult<Option<Vec<u8>>> {

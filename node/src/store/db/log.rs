@@ -3,6 +3,7 @@
 use super::bulk::Column::{Blob, Int, Text};
 use super::bulk::{Args, Bulk, NOTHING, Use, same};
 use super::session::{Row, Session, query, scalar};
+use super::transaction;
 use super::value::{Sql, locking};
 use super::{Database, write};
 use crate::store::number::{act, count, damaged, fixed, int, of_act, unsigned};
@@ -54,27 +55,29 @@ impl LogStore for Database {
         fingerprint: &Hash,
         ca_pem: Option<&str>,
     ) -> StoreResult<OriginNo> {
-        let mut tx = self.begin().await?;
-        tx.lock(sql::LOCK_AGREEMENT, AgreementNo::PUBLIC.0).await?;
-        let known = query(sql::ORIGIN).bind(origin.as_str()).fetch_optional(&mut tx).await?;
-        let no = if let Some(row) = known {
-            let same = row.get::<&str>(1)? == did.as_str() && row.get::<&[u8]>(2)? == fingerprint.0;
-            if !same {
-                return Err(StoreError::Differs { what: format!("origin {origin}") });
-            }
-            let no: i64 = row.get(0)?;
-            if let Some(pem) = ca_pem {
-                query(sql::SET_CA).bind(no).bind(pem).execute(&mut tx).await?;
-            }
-            no
-        } else {
-            let add = scalar(sql::ADD_ORIGIN).bind(origin.as_str()).bind(did.as_str());
-            let no: i64 = add.bind(fingerprint.0.as_slice()).bind(ca_pem).fetch_one(&mut tx).await?;
-            query(sql::ADD_HEAD).bind(no).execute(&mut tx).await?;
-            no
-        };
-        tx.commit().await?;
-        Ok(OriginNo(no))
+        transaction!({
+            let mut tx = self.begin().await?;
+            tx.lock(sql::LOCK_AGREEMENT, AgreementNo::PUBLIC.0).await?;
+            let known = query(sql::ORIGIN).bind(origin.as_str()).fetch_optional(&mut tx).await?;
+            let no = if let Some(row) = known {
+                let same = row.get::<&str>(1)? == did.as_str() && row.get::<&[u8]>(2)? == fingerprint.0;
+                if !same {
+                    return Err(StoreError::Differs { what: format!("origin {origin}") });
+                }
+                let no: i64 = row.get(0)?;
+                if let Some(pem) = ca_pem {
+                    query(sql::SET_CA).bind(no).bind(pem).execute(&mut tx).await?;
+                }
+                no
+            } else {
+                let add = scalar(sql::ADD_ORIGIN).bind(origin.as_str()).bind(did.as_str());
+                let no: i64 = add.bind(fingerprint.0.as_slice()).bind(ca_pem).fetch_one(&mut tx).await?;
+                query(sql::ADD_HEAD).bind(no).execute(&mut tx).await?;
+                no
+            };
+            tx.commit().await?;
+            Ok(OriginNo(no))
+        })
     }
 
     async fn origins(&self) -> StoreResult<Vec<OriginRow>> {
@@ -112,24 +115,28 @@ impl LogStore for Database {
     }
 
     async fn append_own(&self, fence: i64, plan: &Plan, records: &[OwnRecord], acts: &[ActRow]) -> StoreResult<()> {
-        let mut tx = self.begin().await?;
-        // The row stays locked until the commit: nobody takes the lease over in between.
-        let held: Option<i64> = scalar(FENCE).bind(SEQUENCER).bind(fence).fetch_optional(&mut tx).await?;
-        if held.is_none() {
-            return Err(StoreError::Conflict { expected: first_index(plan) });
-        }
-        append(&mut tx, OWN, plan, acts).await?;
-        write::add_own(&mut tx, plan, records).await?;
-        // If we stop here, nothing was written; after the commit all is, and the note is signed at the next start.
-        tx.commit().await?;
-        Ok(())
+        transaction!({
+            let mut tx = self.begin().await?;
+            // The row stays locked until the commit: nobody takes the lease over in between.
+            let held: Option<i64> = scalar(FENCE).bind(SEQUENCER).bind(fence).fetch_optional(&mut tx).await?;
+            if held.is_none() {
+                return Err(StoreError::Conflict { expected: first_index(plan) });
+            }
+            append(&mut tx, OWN, plan, acts).await?;
+            write::add_own(&mut tx, plan, records).await?;
+            // If we stop here, nothing was written; after the commit all is, and the note is signed at the next start.
+            tx.commit().await?;
+            Ok(())
+        })
     }
 
     async fn append_replica(&self, origin: OriginNo, plan: &Plan, acts: &[ActRow]) -> StoreResult<()> {
-        let mut tx = self.begin().await?;
-        append(&mut tx, origin, plan, acts).await?;
-        tx.commit().await?;
-        Ok(())
+        transaction!({
+            let mut tx = self.begin().await?;
+            append(&mut tx, origin, plan, acts).await?;
+            tx.commit().await?;
+            Ok(())
+        })
     }
 
     async fn set_note(&self, origin: OriginNo, size: u64, note: &[u8]) -> StoreResult<()> {
@@ -147,13 +154,15 @@ impl LogStore for Database {
     }
 
     async fn note_signed(&self, origin: OriginNo, entries: &[(u64, Vec<u8>)]) -> StoreResult<()> {
-        let mut tx = self.begin().await?;
-        for (index, data) in entries {
-            let query = query(sql::NOTE_SIGNED).bind(origin.0).bind(int(*index)).bind(data.as_slice());
-            query.execute(&mut tx).await?;
-        }
-        tx.commit().await?;
-        Ok(())
+        transaction!({
+            let mut tx = self.begin().await?;
+            for (index, data) in entries {
+                let query = query(sql::NOTE_SIGNED).bind(origin.0).bind(int(*index)).bind(data.as_slice());
+                query.execute(&mut tx).await?;
+            }
+            tx.commit().await?;
+            Ok(())
+        })
     }
 
     async fn signed(&self, origin: OriginNo) -> StoreResult<Vec<(u64, Vec<u8>)>> {

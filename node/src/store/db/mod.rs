@@ -35,7 +35,7 @@ mod token;
 pub(crate) mod value;
 mod write;
 
-use super::{StoreResult, postgres, sqlite};
+use super::{StoreError, StoreResult, postgres, sqlite};
 use session::Session;
 use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqlitePool;
@@ -45,6 +45,32 @@ use sqlx::sqlite::SqlitePool;
 const WRITING: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '2s'";
 /// How a transaction for reads begins on a server.
 const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+/// How often a transaction is run again that the server gave up for another's sake.
+const RETRIES: u32 = 5;
+
+/// Whether the server gave a transaction up so that another could go on: nothing of it was done, and it may be run again.
+/// (`40001`: it could not be serialised; `40P01`: a deadlock.)
+fn is_given_up(error: &StoreError) -> bool {
+    let StoreError::Database(error) = error else { return false };
+    let state = error.as_database_error().and_then(|error| error.code());
+    matches!(state.as_deref(), Some("40001" | "40P01"))
+}
+
+/// Runs a transaction, and again when the server gave it up. The locks are taken in one order, so that this is rare.
+macro_rules! transaction {
+    ($body:block) => {{
+        let mut runs = 0;
+        loop {
+            let result: StoreResult<_> = async { $body }.await;
+            match result {
+                Err(error) if runs < $crate::store::db::RETRIES && $crate::store::db::is_given_up(&error) => runs += 1,
+                result => break result,
+            }
+        }
+    }};
+}
+use transaction;
 
 /// A store in either database.
 #[derive(Debug, Clone)]

@@ -5,6 +5,7 @@ use super::bulk::Column::{Blob, Int, Text};
 use super::bulk::{Args, Bulk, Use, same};
 use super::row::{draft_row, payload_row};
 use super::session::{Session, query, scalar};
+use super::transaction;
 use super::value::{Sql, by_index, joined};
 use super::{search, states, write};
 use crate::store::number::{int, limit, state, unsigned};
@@ -84,18 +85,20 @@ impl PayloadStore for Database {
         rows: &[(u64, i64, Option<u64>)],
         until: u64,
     ) -> StoreResult<()> {
-        let mut tx = self.begin().await?;
-        tx.lock(sql::LOCK_HEAD, origin.0).await?;
-        let bind = |args: &mut Args, (index, t, of): &(u64, i64, Option<u64>)| {
-            args.push(origin.0).push(int(*index)).push(agreement.0).push(PayloadState::Wanted.number());
-            args.push(*t).push(of.map(int));
-        };
-        ADD_WANTED.execute(&mut tx, rows, bind).await?;
-        states::touch(&mut tx, origin, rows.iter().map(|(index, _, _)| (agreement, *index))).await?;
-        let query = query(sql::SET_LABEL_CURSOR).bind(origin.0).bind(agreement.0).bind(int(until));
-        query.execute(&mut tx).await?;
-        tx.commit().await?;
-        Ok(())
+        transaction!({
+            let mut tx = self.begin().await?;
+            tx.lock(sql::LOCK_HEAD, origin.0).await?;
+            let bind = |args: &mut Args, (index, t, of): &(u64, i64, Option<u64>)| {
+                args.push(origin.0).push(int(*index)).push(agreement.0).push(PayloadState::Wanted.number());
+                args.push(*t).push(of.map(int));
+            };
+            ADD_WANTED.execute(&mut tx, rows, bind).await?;
+            states::touch(&mut tx, origin, rows.iter().map(|(index, _, _)| (agreement, *index))).await?;
+            let query = query(sql::SET_LABEL_CURSOR).bind(origin.0).bind(agreement.0).bind(int(until));
+            query.execute(&mut tx).await?;
+            tx.commit().await?;
+            Ok(())
+        })
     }
 
     async fn wanted(
@@ -114,18 +117,20 @@ impl PayloadStore for Database {
     }
 
     async fn absorb(&self, origin: OriginNo, rows: &[(PayloadRow, Vec<Key>)]) -> StoreResult<Vec<u64>> {
-        let mut tx = self.begin().await?;
-        tx.lock(sql::LOCK_HEAD, origin.0).await?;
-        let held = held_among(&mut tx, origin, rows).await?;
-        // In index order, so that of two rows of the batch with one id the earlier entry keeps it.
-        let mut fresh = BTreeMap::new();
-        for (row, keys) in rows.iter().filter(|(row, _)| !held.contains(&row.index)) {
-            fresh.entry(row.index).or_insert((row, keys.as_slice()));
-        }
-        let turned_down = write::absorb(&mut tx, origin, fresh).await?;
-        // If we stop here nothing was written, and the page is asked for again.
-        tx.commit().await?;
-        Ok(turned_down)
+        transaction!({
+            let mut tx = self.begin().await?;
+            tx.lock(sql::LOCK_HEAD, origin.0).await?;
+            let held = held_among(&mut tx, origin, rows).await?;
+            // In index order, so that of two rows of the batch with one id the earlier entry keeps it.
+            let mut fresh = BTreeMap::new();
+            for (row, keys) in rows.iter().filter(|(row, _)| !held.contains(&row.index)) {
+                fresh.entry(row.index).or_insert((row, keys.as_slice()));
+            }
+            let turned_down = write::absorb(&mut tx, origin, fresh).await?;
+            // If we stop here nothing was written, and the page is asked for again.
+            tx.commit().await?;
+            Ok(turned_down)
+        })
     }
 
     async fn rows(

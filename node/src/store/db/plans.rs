@@ -6,9 +6,10 @@ use super::{Database, Pools, cited, evaluate, facts, payload, reconcile, records
 use crate::store::sql;
 use sqlx::{AssertSqlSafe, Row};
 
-/// Every statement whose cost must not grow with the tables, with a few rows where it is one over many.
-fn statements() -> Vec<String> {
-    let bulk = |bulk: &Bulk| bulk.sqlite(3);
+/// Every statement whose cost must not grow with the tables, with a few rows where it is one over many: for SQLite or for
+/// PostgreSQL.
+fn statements(postgres: bool) -> Vec<String> {
+    let bulk = |bulk: &Bulk| if postgres { bulk.postgres() } else { bulk.sqlite(3) };
     let single: [Sql; 25] = [
         sql::TILE.into(),
         sql::BUNDLE.into(),
@@ -24,7 +25,7 @@ fn statements() -> Vec<String> {
         sql::DEQUEUE.into(),
         payload::ANY_HELD,
         sql::BUCKET_FINDINGS.into(),
-        sql::PURGE_NONCES.into(),
+        super::guard::PURGE_NONCES,
         sql::TALLIES.into(),
         sql::TOKEN.into(),
         sql::FINDINGS_WITH_ID.into(),
@@ -42,9 +43,9 @@ fn statements() -> Vec<String> {
         payload::FIND_DRAFTS,
         payload::FIND_DRAFTS_RECENT,
         write::ABSORB,
-        facts::FIND_FACTS,
-        facts::FIND_FACTS_RECENT,
-        facts::FIND_ROWS,
+        if postgres { facts::FIND_FACTS_PLAIN } else { facts::FIND_FACTS },
+        if postgres { facts::FIND_FACTS_RECENT_PLAIN } else { facts::FIND_FACTS_RECENT },
+        if postgres { facts::FIND_ROWS_PLAIN } else { facts::FIND_ROWS },
         evaluate::FIND_FINDINGS,
         evaluate::DROP_FINDINGS,
         evaluate::FIND_DUE,
@@ -54,7 +55,8 @@ fn statements() -> Vec<String> {
         cited::FIND_AFTER,
         cited::FIND_RECORDS,
     ];
-    single.iter().map(|sql| sql.sqlite.to_owned()).chain(many.iter().map(bulk)).collect()
+    let text = |sql: &Sql| if postgres { sql.postgres } else { sql.sqlite }.to_owned();
+    single.iter().map(text).chain(many.iter().map(bulk)).collect()
 }
 
 #[tokio::test]
@@ -62,7 +64,7 @@ async fn no_statement_reads_a_whole_table() {
     let dir = tempfile::TempDir::new().unwrap();
     let store = Database::create(&dir.path().join("hefu.db")).await.unwrap();
     let Pools::Sqlite { writer, .. } = &store.pools else { panic!("embedded") };
-    for statement in statements() {
+    for statement in statements(false) {
         let query = format!("EXPLAIN QUERY PLAN {statement}");
         let rows = sqlx::query(AssertSqlSafe(query)).fetch_all(writer).await.unwrap();
         let steps: Vec<String> = rows.iter().map(|row| row.get(3)).collect();
@@ -76,4 +78,78 @@ async fn no_statement_reads_a_whole_table() {
         };
         assert_eq!(steps.iter().find(sort), None, "{statement}\n{steps:#?}");
     }
+}
+
+/// Fills the tables that grow, each with so many rows.
+const FILL: &str = "
+    INSERT INTO payload (origin, idx, agreement, state, t, of_idx, record_id, kind, salt, codec, body)
+      SELECT 2 + n % 10, n, 3 + n % 10, 1, n, CASE WHEN n % 50 = 0 THEN n - 1 END, uuid_send(gen_random_uuid()), 1, sha256(int8send(n)), 1,
+             sha256(int8send(n)) FROM generate_series(0, $rows - 1) n;
+    INSERT INTO record_id SELECT origin, record_id, idx FROM payload;
+    INSERT INTO draft SELECT idx, 'draft-' || idx, salt, record_id, salt, 1 FROM payload;
+    INSERT INTO draft_key SELECT idx * 7919, idx FROM payload;
+    INSERT INTO draft_key_recent SELECT idx * 7919, idx FROM payload;
+    INSERT INTO fact SELECT 3 + idx % 10, idx % 4096, salt, 2, idx FROM payload;
+    INSERT INTO fact_recent SELECT 3 + idx % 10, idx % 4096, salt, 2, idx FROM payload;
+    INSERT INTO dirty SELECT 3 + idx % 10, idx, salt, 2, idx FROM payload;
+    INSERT INTO finding SELECT 3 + idx % 10, idx % 4096, salt, salt, 'S1', 2, 1, '{}' FROM payload;
+    INSERT INTO due SELECT 3 + idx % 10, idx % 4096, salt, '2025-01-01' FROM payload;
+    INSERT INTO cited SELECT 3 + idx % 10, 'did:web:x.example:' || idx % 1000, record_id FROM payload;
+    INSERT INTO state_block SELECT 2 + idx % 10, 3, idx, 1, salt FROM payload;
+    INSERT INTO nonce SELECT 'key', record_id, idx FROM payload;
+    INSERT INTO tile SELECT 2 + idx % 10, 0, idx, salt FROM payload;
+    INSERT INTO entry_bundle SELECT 2 + idx % 10, idx, 256, salt FROM payload;
+    INSERT INTO tally SELECT 3 + idx % 10, idx::text, 2, salt, 1 FROM payload;
+    INSERT INTO token (hash, name, actions, created_ms, expires_ms) SELECT salt, 'x', 'publish', 1, 1 FROM payload";
+
+/// Number of the highest parameter.
+fn parameters(statement: &str) -> usize {
+    let number = |part: &str| part.chars().take_while(char::is_ascii_digit).collect::<String>().parse().ok();
+    statement.split('$').skip(1).filter_map(number).max().unwrap_or(0)
+}
+
+/// On tables of so many rows, with statistics and the planner's own settings: what each statement is planned as, whatever its
+/// arguments.
+async fn no_statement_of_a_server_reads_a_whole_table(rows: u64) {
+    if crate::store::postgres::cluster::programs().is_none() {
+        assert!(std::env::var_os("HEFU_REQUIRE_POSTGRES").is_none(), "PostgreSQL's server programs are missing");
+        eprintln!("skipped: the plans of a server need postgresql");
+        return;
+    }
+    let cluster = crate::store::postgres::cluster::Cluster::start(&[], &[]).unwrap();
+    let address = crate::store::postgres::Address::parse(&cluster.url("postgres")).unwrap();
+    let store = Database::found(&address).await.unwrap();
+    let Pools::Postgres(pool) = &store.pools else { panic!("a server") };
+    let mut conn = pool.acquire().await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(FILL.replace("$rows", &rows.to_string()))).execute(&mut *conn).await.unwrap();
+    sqlx::raw_sql("VACUUM ANALYZE").execute(&mut *conn).await.unwrap();
+    sqlx::raw_sql("RESET ALL; SET plan_cache_mode = force_generic_plan").execute(&mut *conn).await.unwrap();
+    for statement in statements(true) {
+        // What the driver says of each argument, where the statement alone does not tell.
+        let types = match parameters(&statement) {
+            count if statement.contains("IS NULL OR") => format!("({})", vec!["bigint"; count].join(",")),
+            _ => String::new(),
+        };
+        sqlx::raw_sql(AssertSqlSafe(format!("PREPARE p {types} AS {statement}"))).execute(&mut *conn).await.unwrap();
+        let nulls = match parameters(&statement) {
+            0 => String::new(),
+            count => format!("({})", vec!["NULL"; count].join(",")),
+        };
+        let explain = AssertSqlSafe(format!("EXPLAIN EXECUTE p{nulls}"));
+        let plan: Vec<String> =
+            sqlx::raw_sql(explain).fetch_all(&mut *conn).await.unwrap().iter().map(|row| row.get(0)).collect();
+        assert_eq!(plan.iter().find(|step| step.contains("Seq Scan")), None, "{statement}\n{plan:#?}");
+        sqlx::raw_sql("DEALLOCATE p").execute(&mut *conn).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn no_statement_reads_a_whole_table_of_a_server() {
+    no_statement_of_a_server_reads_a_whole_table(20_000).await;
+}
+
+#[tokio::test]
+#[ignore = "fills tables of a million rows: a minute"]
+async fn no_statement_reads_a_table_of_a_million_rows() {
+    no_statement_of_a_server_reads_a_whole_table(1_000_000).await;
 }

@@ -3,6 +3,7 @@
 use super::bulk::Column::{Blob, Int};
 use super::bulk::{Args, Bulk, Use, same};
 use super::session::{Row, query, scalar};
+use super::transaction;
 use super::value::{Sql, hinted};
 use super::write::NOTHING_FILED;
 use super::{Database, cited, evaluate, facts, write};
@@ -101,17 +102,19 @@ impl ReconcileStore for Database {
         evaluated: &[EvaluatedKey],
         now_ms: i64,
     ) -> StoreResult<()> {
-        let mut tx = self.begin().await?;
-        self.reconciling.check(&mut tx).await?;
-        tx.lock(sql::LOCK_AGREEMENT, agreement.0).await?;
-        evaluate::file(&mut tx, agreement, as_of, dirty, now_ms).await?;
-        evaluate::replace_findings(&mut tx, agreement, evaluated, now_ms).await?;
-        evaluate::replace_due(&mut tx, agreement, evaluated).await?;
-        evaluate::mark_stale(&mut tx, agreement, dirty, evaluated).await?;
-        evaluate::dequeue(&mut tx, agreement, dirty).await?;
-        // If we stop here nothing was written: the rows are still queued and are evaluated again.
-        tx.commit().await?;
-        Ok(())
+        transaction!({
+            let mut tx = self.begin().await?;
+            self.reconciling.check(&mut tx).await?;
+            tx.lock(sql::LOCK_AGREEMENT, agreement.0).await?;
+            evaluate::file(&mut tx, agreement, as_of, dirty, now_ms).await?;
+            evaluate::replace_findings(&mut tx, agreement, evaluated, now_ms).await?;
+            evaluate::replace_due(&mut tx, agreement, evaluated).await?;
+            evaluate::mark_stale(&mut tx, agreement, dirty, evaluated).await?;
+            evaluate::dequeue(&mut tx, agreement, dirty).await?;
+            // If we stop here nothing was written: the rows are still queued and are evaluated again.
+            tx.commit().await?;
+            Ok(())
+        })
     }
 
     async fn due(&self, agreement: AgreementNo, by: Date, most: usize) -> StoreResult<Vec<Key>> {
@@ -144,19 +147,21 @@ impl ReconcileStore for Database {
     }
 
     async fn store_buckets(&self, agreement: AgreementNo, rows: &[BucketRow]) -> StoreResult<()> {
-        let mut tx = self.begin().await?;
-        self.reconciling.check(&mut tx).await?;
-        tx.lock(sql::LOCK_AGREEMENT, agreement.0).await?;
-        let bind = |args: &mut Args, row: &BucketRow| {
-            args.push(agreement.0).push(i64::from(row.bucket)).push(0_i64).push(row.digest.0.to_vec());
-            args.push(int(row.matched));
-            row.findings.iter().for_each(|count| {
-                args.push(int(*count));
-            });
-        };
-        STORE_BUCKETS.execute(&mut tx, rows, bind).await?;
-        tx.commit().await?;
-        Ok(())
+        transaction!({
+            let mut tx = self.begin().await?;
+            self.reconciling.check(&mut tx).await?;
+            tx.lock(sql::LOCK_AGREEMENT, agreement.0).await?;
+            let bind = |args: &mut Args, row: &BucketRow| {
+                args.push(agreement.0).push(i64::from(row.bucket)).push(0_i64).push(row.digest.0.to_vec());
+                args.push(int(row.matched));
+                row.findings.iter().for_each(|count| {
+                    args.push(int(*count));
+                });
+            };
+            STORE_BUCKETS.execute(&mut tx, rows, bind).await?;
+            tx.commit().await?;
+            Ok(())
+        })
     }
 
     async fn buckets(&self, agreement: AgreementNo) -> StoreResult<Vec<BucketRow>> {
@@ -211,11 +216,13 @@ impl ReconcileStore for Database {
     }
 
     async fn queue(&self, agreement: AgreementNo, origin: OriginNo, keys: &[(u64, Key)]) -> StoreResult<()> {
-        let mut tx = self.begin().await?;
-        let keys: Vec<(Option<u64>, &Key)> = keys.iter().map(|(index, key)| (Some(*index), key)).collect();
-        write::queue(&mut tx, agreement, origin, &keys).await?;
-        tx.commit().await?;
-        Ok(())
+        transaction!({
+            let mut tx = self.begin().await?;
+            let keys: Vec<(Option<u64>, &Key)> = keys.iter().map(|(index, key)| (Some(*index), key)).collect();
+            write::queue(&mut tx, agreement, origin, &keys).await?;
+            tx.commit().await?;
+            Ok(())
+        })
     }
 
     async fn observe(&self, origin: OriginNo, finding: &Finding, now_ms: i64) -> StoreResult<()> {

@@ -32,6 +32,7 @@ const PARAMETERS: [&str; 12] = [
 /// Where a server is, and how to connect to it.
 #[derive(Clone)]
 pub struct Address {
+    url: String,
     shown: String,
     options: PgConnectOptions,
     plain: bool,
@@ -89,11 +90,20 @@ impl Address {
         }
         let options = options.statement_cache_capacity(STATEMENTS).application_name(APPLICATION);
         let options = sqlx::ConnectOptions::disable_statement_logging(options);
-        Ok(Self { shown: redacted(url), options, plain })
+        Ok(Self { url: url.to_owned(), shown: redacted(url), options, plain })
     }
 
     pub(super) fn options(&self) -> &PgConnectOptions {
         &self.options
+    }
+
+    /// The whole URL, password and all, with another database. Not to be shown.
+    pub fn with_database(&self, name: &str) -> String {
+        let scheme_len = self.url.find("://").map_or(0, |at| at + 3);
+        let (scheme, rest) = self.url.split_at_checked(scheme_len).unwrap_or(("", &self.url));
+        let (before, query) = rest.split_once('?').map_or((rest, String::new()), |(b, q)| (b, format!("?{q}")));
+        let authority = before.split('/').next().unwrap_or_default();
+        format!("{scheme}{authority}/{name}{query}")
     }
 
     /// What is to be said about the connection: it crosses a network in the clear.
@@ -200,6 +210,19 @@ mod tests {
         for local in ["127.0.0.1", "localhost", "[::1]", "%2Frun%2Fpostgresql"] {
             let address = Address::parse(&format!("postgres://km@{local}/hefu?sslmode=prefer")).unwrap();
             assert!(address.warning().is_none(), "{local}");
+        }
+    }
+
+    #[test]
+    fn another_database_is_on_the_same_server() {
+        for (url, other) in [
+            (
+                "postgres://km:s3cret@db.example:5433/hefu?sslmode=require",
+                "postgres://km:s3cret@db.example:5433/x?sslmode=require",
+            ),
+            ("postgres://km@%2Frun%2Fpostgresql/hefu", "postgres://km@%2Frun%2Fpostgresql/x"),
+        ] {
+            assert_eq!(Address::parse(url).unwrap().with_database("x"), other);
         }
     }
 

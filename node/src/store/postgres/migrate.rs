@@ -20,21 +20,18 @@ const TABLE: &str = "CREATE TABLE IF NOT EXISTS migration (version bigint PRIMAR
 const EXISTS: &str = "SELECT to_regclass('migration') IS NOT NULL";
 /// Whoever migrates waits here; it ends with the transaction. Readers of the table do not wait.
 const LOCK: &str = "LOCK TABLE migration IN EXCLUSIVE MODE";
-/// Whatever else is in the schema.
-const TABLES: &str = "SELECT COUNT(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+/// Whether it is there and how much is in the schema, as of one moment: another server may be making the tables.
+const CONTENTS: &str = "SELECT COUNT(*) FILTER (WHERE c.relname = 'migration'), COUNT(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
      WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p', 'v', 'm', 'f')";
 /// Times that making the table of migrations is tried when another server makes it at the same moment.
 const ATTEMPTS: u32 = 5;
 
 /// Makes the tables in an empty database, or completes what a refused `init` left: tables without a log.
 pub(super) async fn create(pool: &PgPool) -> StoreResult<()> {
-    let exists: bool = sqlx::query_scalar(EXISTS).fetch_one(pool).await?;
-    if !exists {
-        let others: i64 = sqlx::query_scalar(TABLES).fetch_one(pool).await?;
-        if others > 0 {
-            return Err(StoreError::Occupied);
-        }
-        begin_table(pool).await?;
+    match sqlx::query_as(CONTENTS).fetch_one(pool).await? {
+        (0_i64, 0_i64) => begin_table(pool).await?,
+        (0, _) => return Err(StoreError::Occupied),
+        _ => {}
     }
     apply(pool).await?;
     let logs: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM origin").fetch_one(pool).await?;

@@ -13,7 +13,7 @@ pub(crate) use address::{is_address, redacted};
 use super::db::{Database, Pools};
 use super::{StoreError, StoreResult};
 use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use std::time::Duration;
 
 /// Connections of one process: some for those who serve, one for the sequencer, one for each peer that is pulled at a time.
@@ -58,6 +58,29 @@ impl Database {
         migrate::update(&pool).await?;
         Ok(Self::of(Pools::Postgres(pool)))
     }
+}
+
+/// Makes a database beside the one of an address. The name is ours: letters, digits and `_`.
+///
+/// # Errors
+/// The server cannot be reached or refuses.
+pub async fn create_database(address: &Address, name: &str) -> StoreResult<()> {
+    command(address, format!("CREATE DATABASE {name}")).await
+}
+
+/// Drops such a database, also while somebody uses it.
+///
+/// # Errors
+/// The server cannot be reached or refuses.
+pub async fn drop_database(address: &Address, name: &str) -> StoreResult<()> {
+    command(address, format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await
+}
+
+async fn command(address: &Address, sql: String) -> StoreResult<()> {
+    let mut conn = address.options().connect().await?;
+    sqlx::query(AssertSqlSafe(sql)).execute(&mut conn).await?;
+    conn.close().await?;
+    Ok(())
 }
 
 async fn connect(address: &Address) -> StoreResult<PgPool> {

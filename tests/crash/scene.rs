@@ -1,0 +1,472 @@
+//! Kunming, whose store fails when a test says so, and Chengdu, whose store does not: from the first contact to the tally, in
+//! steps that people and programs repeat when they were refused.
+
+use super::stolen::{revoke, show_another_log};
+use hefu_federation::agreement::State;
+use hefu_federation::reconcile::finding::Rule;
+use hefu_federation::reconcile::tally::Comparison;
+use hefu_federation::tile::{TILE_WIDTH, split_bundle};
+use hefu_federation::tree::leaf_hash;
+use hefu_node::Node;
+use hefu_node::guard::stored_root;
+use hefu_node::problem::{Code, Outcome, Problem};
+use hefu_node::publish::{Options, Staging};
+use hefu_node::registry::Known;
+use hefu_node::store::{DraftRow, OWN, OriginNo, OriginRow};
+use hefu_node::synthetic::agreement_terms;
+use hefu_node::{propose, pull, reconcile, tally};
+use hefu_schemas::id::{AgreementId, Digest};
+use hefu_schemas::student_status::{Event, Status};
+use hefu_tests::check::check_stored;
+use hefu_tests::draft::{day, id_of};
+use hefu_tests::faulty::{After, Failpoint, Faults};
+use hefu_tests::http::{Answer, control, get};
+use hefu_tests::local::LocalDoor;
+use hefu_tests::node::copy_folder;
+use hefu_tests::{Drafts, TestNode, certificate::certificates, check_log};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tempfile::TempDir;
+
+/// Rounds of pulling in which an agreement comes into force.
+const ROUNDS: usize = 6;
+
+/// What a node does, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Step {
+    Follow,
+    Propose,
+    Exchange,
+    Publish,
+    Correct,
+    Despite,
+    Pull,
+    Serve,
+    Tally,
+    Tokens,
+    Inspect,
+    Open,
+    /// A peer revokes a key.
+    Keys,
+    /// A peer shows another log.
+    Split,
+}
+
+impl Step {
+    pub(super) const ALL: [Self; 14] = [
+        Self::Follow,
+        Self::Propose,
+        Self::Exchange,
+        Self::Publish,
+        Self::Correct,
+        Self::Despite,
+        Self::Pull,
+        Self::Serve,
+        Self::Tally,
+        Self::Tokens,
+        Self::Inspect,
+        Self::Open,
+        Self::Keys,
+        Self::Split,
+    ];
+
+    /// Nothing that comes later needs it.
+    pub(super) fn can_be_left_out(self) -> bool {
+        !matches!(self, Self::Follow | Self::Propose | Self::Exchange | Self::Publish)
+    }
+
+    /// It comes after the check of the whole: from then on the peer is no honest one.
+    pub(super) fn is_of_a_liar(self) -> bool {
+        matches!(self, Self::Keys | Self::Split)
+    }
+}
+
+/// What is published, made once: publishing again publishes the same.
+struct Script {
+    enter: Value,
+    published: Vec<Value>,
+    corrections: Vec<Value>,
+    despite: Value,
+    last: Value,
+}
+
+/// The two cities.
+pub(super) struct Scene {
+    pub(super) km: TestNode,
+    pub(super) cd: TestNode,
+    pub(super) faults: Faults,
+    /// Both folders as they were at the beginning.
+    start: TempDir,
+    agreement: Option<AgreementId>,
+    script: Option<Script>,
+    /// All receipts that were given.
+    pub(super) receipts: Vec<DraftRow>,
+}
+
+impl Scene {
+    /// Both nodes made; Chengdu follows Kunming already.
+    pub(super) async fn make() -> Self {
+        let mut km = TestNode::new("530100").await;
+        let mut cd = TestNode::new("510100").await;
+        cd.follow(&km).await.unwrap();
+        let start = tempfile::tempdir().unwrap();
+        for (node, name) in [(&mut km, "km"), (&mut cd, "cd")] {
+            node.keep_on_failure();
+            node.close().await;
+            copy_folder(node.dir(), &start.path().join(name));
+        }
+        let faults = Faults::of(km.dir());
+        Self { km, cd, faults, start, agreement: None, script: None, receipts: Vec::new() }
+    }
+
+    /// Back to the beginning.
+    pub(super) async fn reset(&mut self) {
+        self.km.abandon().await;
+        self.cd.abandon().await;
+        for (node, name) in [(&self.km, "km"), (&self.cd, "cd")] {
+            copy_folder(&self.start.path().join(name), node.dir());
+        }
+        (self.agreement, self.script, self.receipts) = (None, None, Vec::new());
+        self.faults = Faults::of(self.km.dir());
+        self.cd.open().await;
+        self.open().await.unwrap();
+    }
+
+    /// Kunming's process starts.
+    async fn open(&mut self) -> Outcome<()> {
+        let faults = self.faults.clone();
+        self.km.try_open_with(false, move |store| faults.around(store)).await
+    }
+
+    /// Kunming's process ends, however it stands, and another one starts on what it left.
+    async fn reopen(&mut self) {
+        self.km.abandon().await;
+        self.faults.revive();
+        self.open().await.unwrap();
+    }
+
+    /// Does a step while a call of its store fails, and once more when it was refused: in the same process, unless that one
+    /// ended. The calls by method, and whether the failing one was among them.
+    pub(super) async fn run(
+        &mut self,
+        step: Step,
+        failpoint: Option<Failpoint>,
+    ) -> (BTreeMap<&'static str, u64>, bool) {
+        self.prepare(step).await;
+        self.faults.begin(failpoint);
+        let result = self.act(step).await;
+        let (counts, struck) = self.faults.end();
+        self.assert_receipts_are_signed().await;
+        if struck && failpoint.is_some_and(|failpoint| failpoint.after == After::Dies) {
+            self.reopen().await;
+        }
+        if let Err(problem) = result {
+            assert!(struck, "{step:?}, undisturbed: {problem}");
+            assert_ne!(problem.code, Code::Internal, "{step:?}: {problem}");
+            self.act(step).await.unwrap_or_else(|problem| panic!("{step:?} once more: {problem}"));
+            self.assert_receipts_are_signed().await;
+        }
+        (counts, struck)
+    }
+
+    async fn act(&mut self, step: Step) -> Outcome<()> {
+        match step {
+            Step::Follow => self.follow().await,
+            Step::Propose => self.propose().await,
+            Step::Exchange => self.exchange().await,
+            Step::Publish | Step::Correct | Step::Despite => self.publish_part(step).await,
+            Step::Pull => self.pull().await,
+            Step::Serve => self.serve().await,
+            Step::Tally => self.tally().await,
+            Step::Tokens => self.tokens().await,
+            Step::Inspect => self.inspect().await,
+            Step::Open => {
+                self.km.abandon().await;
+                self.open().await
+            }
+            Step::Keys => {
+                pull_from(self.km.node(), &self.cd).await?;
+                reconcile::run(self.km.node()).await.map(drop)
+            }
+            Step::Split => match pull_from(self.km.node(), &self.cd).await {
+                Err(problem) if problem.code == Code::SplitView => Ok(()),
+                other => other,
+            },
+        }
+    }
+
+    /// What others do before a step.
+    async fn prepare(&mut self, step: Step) {
+        match step {
+            Step::Publish => self.write_script().await,
+            Step::Keys => revoke(self.cd.node()).await,
+            Step::Split => show_another_log(self.cd.node()).await,
+            _ => {}
+        }
+    }
+
+    async fn follow(&self) -> Outcome<()> {
+        let ca = Some(certificates().ca.as_str());
+        propose::add_peer(self.km.node(), &self.cd.url, &self.cd.fingerprint, ca).await.map(drop)
+    }
+
+    async fn propose(&self) -> Outcome<()> {
+        let node = self.km.node();
+        if node.registry.snapshot().iter().any(|known| known.standing().has_signed(&node.origin)) {
+            return Ok(());
+        }
+        let cities = [self.km.city.clone(), self.cd.city.clone()];
+        propose::propose(node, agreement_terms(&cities, day(0))).await.map(drop)
+    }
+
+    async fn exchange(&mut self) -> Outcome<()> {
+        let (km, cd) = (self.km.node(), self.cd.node());
+        for _ in 0..ROUNDS {
+            pull_from(cd, &self.km).await?;
+            for known in cd.registry.snapshot().iter().filter(|known| known.linkage.is_some()) {
+                propose::sign(cd, known.document.id).await?;
+            }
+            pull_from(km, &self.cd).await?;
+            let in_force = |node: &Node, known: &Known| {
+                node.registry.by_id(known.document.id).is_some_and(|known| known.state(day(0)) == State::InForce)
+            };
+            let snapshot = km.registry.snapshot();
+            if let Some(known) = snapshot.iter().find(|known| in_force(km, known) && in_force(cd, known)) {
+                self.agreement = Some(known.document.id);
+                return Ok(());
+            }
+        }
+        Err(Problem::new(Code::AgreementNotOpen, "after all rounds"))
+    }
+
+    fn known(&self, node: &TestNode) -> Arc<Known> {
+        node.node().registry.by_id(self.agreement.unwrap()).unwrap()
+    }
+
+    /// Drafts of both cities; Chengdu publishes its own.
+    async fn write_script(&mut self) {
+        let ours = Drafts::new(self.km.city.clone(), self.known(&self.km));
+        let theirs = Drafts::new(self.cd.city.clone(), self.known(&self.cd));
+        let source = theirs.enter(&theirs.subject(1), day(-60));
+        let also = theirs.enter(&theirs.subject(2), day(-50));
+        let later = theirs.amend(&also, |record| record["credentialSubject"]["stage"] = json!("junior"));
+        for drafts in [vec![source.clone(), also], vec![later]] {
+            self.cd.publish(&drafts).await.unwrap();
+        }
+        let enter = ours.enter(&ours.subject(2), day(-300));
+        let mut relying = ours.enter(&ours.subject(3), day(-30));
+        let did = self.cd.node().did.clone();
+        relying["record"]["basis"] = json!([{"issuer": did.as_str(), "id": id_of(&source).to_string()}]);
+        let third = ours.enter(&ours.subject(4), day(-30));
+        let corrected = ours.amend(&third, |record| record["credentialSubject"]["stage"] = json!("junior"));
+        let mut withdrawal = ours.enter(&ours.subject(1), day(-10));
+        withdrawal["record"]["type"] = json!(["VerifiableCredential", "Withdrawal"]);
+        withdrawal["record"]["credentialSubject"] = json!({"record": id_of(&relying).to_string(), "reason": "authority-decision", "from": day(-10).to_string()});
+        let despite = ours.status(&ours.subject(2), (Event::Resume, Status::Enrolled), day(-200), Some(id_of(&enter)));
+        let last = ours.enter(&ours.subject(9), day(-5));
+        let published = vec![enter.clone(), relying, third];
+        self.script = Some(Script { enter, published, corrections: vec![corrected, withdrawal], despite, last });
+    }
+
+    async fn publish_part(&mut self, step: Step) -> Outcome<()> {
+        let script = self.script.as_ref().unwrap();
+        let (drafts, despite_findings) = match step {
+            Step::Correct => (script.corrections.clone(), None),
+            Step::Despite => (vec![script.despite.clone()], Some("a test".to_owned())),
+            _ => (script.published.clone(), None),
+        };
+        self.publish(&drafts, Options { despite_findings, ..Options::default() }).await
+    }
+
+    /// Publishes; receipts count that come before a failure.
+    async fn publish(&mut self, drafts: &[Value], options: Options) -> Outcome<()> {
+        let mut staging = Staging::begin(self.km.node(), options)?;
+        staging.push(drafts.iter().map(|draft| draft.to_string().into_bytes()).collect()).await?;
+        let (sender, mut batches) = tokio::sync::mpsc::channel(drafts.len() + 1);
+        let result = staging.finish().await?.append(sender).await;
+        while let Some(batch) = batches.recv().await {
+            self.receipts.extend(batch);
+        }
+        result
+    }
+
+    async fn pull(&self) -> Outcome<()> {
+        pull_from(self.km.node(), &self.cd).await?;
+        reconcile::run(self.km.node()).await.map(drop)
+    }
+
+    async fn serve(&self) -> Outcome<()> {
+        pull_from(self.cd.node(), &self.km).await?;
+        reconcile::run(self.cd.node()).await.map(drop)
+    }
+
+    /// Both ask each other; Kunming also states what it would have stated one entry earlier, and on another day.
+    async fn tally(&self) -> Outcome<()> {
+        let (ours, theirs) = (self.known(&self.km), self.known(&self.cd));
+        let km = self.km.node();
+        let mut statements = Vec::new();
+        for (node, known) in [(km, &ours), (self.cd.node(), &theirs)] {
+            let (statement, answers) = tally::ask(node, known, None).await?;
+            for answer in answers {
+                let (_, comparison, _) = answer.result?;
+                assert_eq!(
+                    comparison,
+                    Comparison::Fits,
+                    "{} of Kunming {} asked {}",
+                    node.origin,
+                    km.origin,
+                    answer.origin
+                );
+            }
+            statements.push(statement);
+        }
+        if statements[0].heads == statements[1].heads {
+            assert_eq!(statements[0], statements[1], "both state the same of the same");
+        }
+        let mut question = tally::question(km, &ours, None).await?;
+        let size = question.heads[&km.origin].0 - 1;
+        question.heads.insert(km.origin.clone(), (size, stored_root(km.store.as_ref(), OWN, size).await?));
+        tally::state(km, &ours, &question).await?;
+        question.as_of = day(-1);
+        tally::state(km, &ours, &question).await.map(drop)
+    }
+
+    async fn tokens(&self) -> Outcome<()> {
+        let wanted = json!({"name": "test", "actions": ["read-records", "read-findings", "read-tallies"], "days": 1});
+        let made = good(control(&self.km, Method::POST, "/v1/tokens", wanted.to_string()).await)?;
+        let id = made["id"].as_i64().unwrap();
+        let door = LocalDoor::open(&self.km);
+        let result = self.use_token(&door, made["token"].as_str().unwrap()).await;
+        door.close().await;
+        result?;
+        good(control(&self.km, Method::GET, "/v1/tokens", "").await)?;
+        good(control(&self.km, Method::POST, &format!("/v1/tokens/{id}/revoke"), "").await).map(drop)
+    }
+
+    async fn use_token(&self, door: &LocalDoor, token: &str) -> Outcome<()> {
+        let agreement = self.agreement.unwrap().uuid();
+        good(door.get(token, &format!("/v1/agreements/{agreement}/tally")).await)?;
+        let found = good(door.get(token, "/v1/findings").await)?;
+        if let Some(id) = found.pointer("/findings/0/id").and_then(Value::as_str) {
+            good(door.get(token, &format!("/v1/findings/{id}")).await)?;
+        }
+        good(door.get(token, "/v1/records").await).map(drop)
+    }
+
+    /// What people look at.
+    async fn inspect(&self) -> Outcome<()> {
+        let record = self.script.as_ref().unwrap().enter["record"]["id"].as_str().unwrap().to_owned();
+        let paths = [
+            "/v1/status".to_owned(),
+            "/v1/peers".to_owned(),
+            "/v1/records".to_owned(),
+            "/v1/findings?records=true".to_owned(),
+            "/v1/inspect/records".to_owned(),
+            format!("/v1/inspect/records/{record}"),
+            format!("/v1/inspect/records/{record}/history"),
+        ];
+        for path in paths {
+            good(control(&self.km, Method::GET, &path, "").await)?;
+        }
+        for path in ["/v1/fsck", "/v1/doctor"] {
+            good(control(&self.km, Method::POST, path, "{}").await)?;
+        }
+        let seen = format!("/v1/seen/{}", Digest::of(self.cd.city.origin.as_str().as_bytes()));
+        for path in ["/checkpoint", "/tile/entries/000.p/1", &seen] {
+            good(get(&self.km, path).await)?;
+        }
+        Ok(())
+    }
+
+    /// No receipt is given before a note that covers it is signed and published.
+    async fn assert_receipts_are_signed(&self) {
+        let Some(needed) = self.receipts.iter().map(|receipt| receipt.size.max(receipt.index + 1)).max() else {
+            return;
+        };
+        let guard = std::fs::read_to_string(self.km.dir().join("guard")).unwrap();
+        let signed: u64 = guard.lines().nth(1).unwrap().parse().unwrap();
+        assert!(signed >= needed, "receipts up to size {needed}, the last signed note has {signed}");
+        if !self.faults.dead() {
+            let published = self.km.node().store.head(OWN).await.unwrap().published();
+            assert!(published >= needed, "receipts up to size {needed}, the published note has {published}");
+        }
+    }
+
+    /// Everything goes on to its end without a fault, and then all that was promised holds.
+    pub(super) async fn settle(&mut self) {
+        self.reopen().await;
+        let last = self.script.as_ref().unwrap().last.clone();
+        self.publish(&[last], Options::default()).await.unwrap();
+        self.assert_receipts_are_signed().await;
+        self.pull().await.unwrap();
+        self.serve().await.unwrap();
+        self.tally().await.unwrap();
+        let heads = async |node: &TestNode| tally::question(node.node(), &self.known(node), None).await.unwrap().heads;
+        assert_eq!(heads(&self.km).await, heads(&self.cd).await, "so the two tallies were of the same");
+        for node in [&self.km, &self.cd] {
+            check_log(node.node()).await;
+            let found = node.node().store.findings(None, Some(Rule::G2.code()), 10, 0).await.unwrap();
+            assert!(found.is_empty(), "nobody is accused: {found:?}");
+        }
+        let row = self.cd.row(&self.km).await;
+        for (node, origin) in [(&self.km, OWN), (&self.cd, row.no)] {
+            self.assert_receipts_hold(node.node(), origin).await;
+        }
+        let ids: Vec<&str> = self.receipts.iter().map(|receipt| receipt.draft_id.as_str()).collect();
+        let drafts = self.km.node().store.drafts(&ids).await.unwrap();
+        for (receipt, draft) in self.receipts.iter().zip(drafts) {
+            assert_eq!(draft.map(|draft| (draft.index, draft.leaf_hash)), Some((receipt.index, receipt.leaf_hash)));
+        }
+        self.assert_notes_agree().await;
+    }
+
+    /// What holds beside a peer that shows two logs.
+    pub(super) async fn settle_beside_a_liar(&mut self, split: bool) {
+        self.reopen().await;
+        check_stored(self.km.node()).await;
+        self.assert_notes_agree().await;
+        if split {
+            let stopped = self.km.row(&self.cd).await.stopped;
+            assert!(stopped.is_some(), "pulling has stopped");
+            let found = self.km.node().store.findings(None, Some(Rule::G2.code()), 10, 0).await.unwrap();
+            assert_eq!(found.len(), 1, "and people are told");
+        }
+    }
+
+    async fn assert_receipts_hold(&self, node: &Node, origin: OriginNo) {
+        for receipt in &self.receipts {
+            let (width, bundle) = node.store.bundle(origin, receipt.index / TILE_WIDTH).await.unwrap().unwrap();
+            let entries = split_bundle(&bundle, width).unwrap();
+            let entry = entries[usize::try_from(receipt.index % TILE_WIDTH).unwrap()];
+            assert_eq!(leaf_hash(entry), receipt.leaf_hash, "as held by {}: {receipt:?}", node.origin);
+        }
+    }
+
+    /// All notes that Kunming ever signed are of prefixes of its one log.
+    async fn assert_notes_agree(&self) {
+        let node = self.km.node();
+        for note in self.faults.notes() {
+            let note = node.ring.open_checkpoint(&note).unwrap();
+            let root = stored_root(node.store.as_ref(), OWN, note.size).await.unwrap();
+            assert_eq!(root, note.root, "the note of size {}", note.size);
+        }
+    }
+}
+
+/// One node pulls another.
+async fn pull_from(node: &Arc<Node>, peer: &TestNode) -> Outcome<()> {
+    let rows: Vec<OriginRow> = node.peers().await?;
+    let row = rows.iter().find(|row| row.origin == peer.city.origin).unwrap();
+    pull::pull(node, row).await.map(drop)
+}
+
+/// An answer as a program takes it: its body, or the problem.
+fn good(answer: Answer) -> Outcome<Value> {
+    if answer.status.is_success() {
+        return Ok(serde_json::from_slice(&answer.body).unwrap_or_default());
+    }
+    let code = Code::from_text(&answer.problem()).unwrap();
+    Err(Problem::new(code, answer.json()["detail"].as_str().unwrap_or_default()))
+}

@@ -1,0 +1,115 @@
+//! A database that reports a failure although it wrote: no receipt may be given before a note covers the entry.
+
+use hefu_federation::append::{Head, plan};
+use hefu_federation::entry::Audience;
+use hefu_node::folder::Folder;
+use hefu_node::keys::{Keys, create_recovery};
+use hefu_node::sequencer::{Parts, Sealed, publish_note, start};
+use hefu_node::store::{AgreementNo, GuardStore, LogStore, OWN, Payload, SEQUENCER, StoreError, StoreResult};
+use hefu_schemas::id::{Did, Digest, Origin, RecordId};
+use hefu_schemas::record::Kind;
+use hefu_tests::FakeClock;
+use hefu_tests::memory::{Faults, Memory, Model};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tempfile::TempDir;
+
+/// The next append is written, and reported as failed.
+#[derive(Default)]
+struct FailedButWritten(AtomicBool);
+
+impl Faults for FailedButWritten {
+    fn before(&self, _: &'static str, _: bool, _: &mut Model) -> StoreResult<()> {
+        Ok(())
+    }
+    fn after(&self, call: &'static str, _: &mut Model) -> StoreResult<()> {
+        let fails = call == "append_own" && self.0.swap(false, Ordering::SeqCst);
+        if fails { Err(StoreError::Database(sqlx::Error::PoolTimedOut)) } else { Ok(()) }
+    }
+}
+
+/// A log with its genesis, and what its writer works with.
+async fn founded(dir: &TempDir, memory: &Memory, holder: &str) -> Parts {
+    let folder = Folder::new(&dir.path().join("node"));
+    std::fs::create_dir_all(folder.path().join("keys")).unwrap();
+    let (origin, did) = (Origin::parse("kunming.example").unwrap(), Did::parse("did:web:kunming.example").unwrap());
+    let keys = Arc::new(Keys::create(&folder).unwrap());
+    let genesis = keys.genesis(&origin, &did, create_recovery(&dir.path().join("recovery.pem")).unwrap());
+    let plan = plan(&Head::default(), vec![hefu_federation::entry::Body::Genesis(genesis)], 1_780_000_000).unwrap();
+    memory.add_origin(&origin, &did, &plan.entries[0].leaf_hash, None).await.unwrap();
+    let fence = memory.lease(SEQUENCER, "init", 0, 15_000).await.unwrap().unwrap();
+    memory.append_own(fence, &plan, &[], &[]).await.unwrap();
+    memory.release(SEQUENCER, "init").await.unwrap();
+    let store = Arc::new(memory.clone());
+    let parts = Parts { store, keys, origin, folder, clock: Arc::new(FakeClock::default()), holder: holder.to_owned() };
+    publish_note(&parts, &plan.head).await.unwrap();
+    parts
+}
+
+fn sealed() -> Sealed {
+    Sealed {
+        draft_id: "draft-1".to_owned(),
+        content: Digest::of(b"content"),
+        id: RecordId::parse("urn:uuid:01990a5d-ac96-774b-bcce-b302099a9001").unwrap(),
+        kind: Kind::StudentStatus,
+        agreement: AgreementNo(3),
+        audience: Audience::Holder,
+        commitment: [7; 32],
+        payload: Payload { salt: [7; 32], codec: 1, body: Vec::new() },
+        corrects: None,
+        keys: Vec::new(),
+    }
+}
+
+/// The writer looks at the lease when it starts, and then not again for seconds: what a test sees in between is its own doing.
+async fn has_lease(memory: &Memory) {
+    hefu_tests::until("the lease is taken", async || memory.content().fence(SEQUENCER).is_some()).await;
+}
+
+async fn published(memory: &Memory) -> u64 {
+    memory.head(OWN).await.unwrap().published()
+}
+
+#[tokio::test]
+async fn drafts_of_an_append_of_unknown_outcome_get_receipts_only_under_a_note() {
+    let (dir, faults) = (TempDir::new().unwrap(), Arc::new(FailedButWritten::default()));
+    let memory = Memory::with_faults(faults.clone());
+    let sequencer = start(founded(&dir, &memory, "one").await, Ok(()));
+    has_lease(&memory).await;
+    faults.0.store(true, Ordering::SeqCst);
+    assert!(sequencer.append(vec![sealed()]).await.is_err());
+    assert_eq!((memory.head(OWN).await.unwrap().size, published(&memory).await), (2, 1), "written, not published");
+    let receipts = sequencer.append(vec![sealed()]).await.unwrap();
+    assert_eq!((receipts[0].index, receipts[0].size), (1, 2));
+    assert_eq!(published(&memory).await, 2);
+    sequencer.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_takes_the_lease_publishes_what_the_holder_before_left() {
+    let (dir, faults) = (TempDir::new().unwrap(), Arc::new(FailedButWritten::default()));
+    let memory = Memory::with_faults(faults.clone());
+    let parts = founded(&dir, &memory, "one").await;
+    let second = Parts { holder: "two".to_owned(), ..copy(&parts) };
+    let one = start(parts, Ok(()));
+    has_lease(&memory).await;
+    faults.0.store(true, Ordering::SeqCst);
+    assert!(one.append(vec![sealed()]).await.is_err());
+    one.stop().await;
+    assert_eq!(published(&memory).await, 1, "the first one stopped before its note");
+    let two = start(second, Ok(()));
+    assert_eq!(two.append(vec![sealed()]).await.unwrap()[0].size, 2);
+    assert_eq!(published(&memory).await, 2);
+    two.stop().await;
+}
+
+fn copy(parts: &Parts) -> Parts {
+    Parts {
+        store: parts.store.clone(),
+        keys: parts.keys.clone(),
+        origin: parts.origin.clone(),
+        folder: parts.folder.clone(),
+        clock: parts.clock.clone(),
+        holder: parts.holder.clone(),
+    }
+}

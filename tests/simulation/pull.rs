@@ -1,0 +1,297 @@
+//! A round of pulling, in the order of steps of `node::pull`, one request at a time: between two of them anything may happen.
+
+use super::mutant::Mutant;
+use super::network::Ask;
+use super::node::{now, origin_no, seen_hash};
+use super::sim::Sim;
+use crate::memory::Memory;
+use hefu_federation::append::{Head, plan_data};
+use hefu_federation::checkpoint::Checkpoint;
+use hefu_federation::entry::Body;
+use hefu_federation::frontier::{Frontier, FrontierError, VerifiedEntries};
+use hefu_federation::pull::{CheckpointVerdict, PayloadState, State, Want, judge_checkpoint, plan};
+use hefu_federation::tile::{TILE_WIDTH, TileMap, TilePath, decode_hashes, split_bundle, tile_width};
+use hefu_federation::tree::{consistency_subtrees, prove_consistency, root_at, root_subtrees, verify_consistency};
+use hefu_federation::trust::KeyRing;
+use hefu_node::guard::stored_root;
+use hefu_node::node::ring_of;
+use hefu_node::problem::{Code, Outcome, Problem};
+use hefu_node::pull::{Wrong, dispute, judge_rows, label, note, verify, wanted, with_keys_of_corrected};
+use hefu_node::registry::Known;
+use hefu_node::store::{ActRow, LogStore, OriginRow, PayloadStore, ReconcileStore};
+use std::sync::Arc;
+
+/// A round in progress.
+pub(super) struct Round {
+    row: OriginRow,
+    ring: KeyRing,
+    head: Head,
+    state: State,
+    note: Vec<u8>,
+    /// The log is up to date: from which index on records are asked for.
+    records: Option<u64>,
+}
+
+fn misbehaved(why: impl std::fmt::Display) -> Problem {
+    Problem::new(Code::PeerMisbehaved, why)
+}
+
+/// One process of a node and the peer that it pulls.
+#[derive(Clone, Copy)]
+pub(super) struct Puller {
+    pub(super) node: usize,
+    pub(super) process: usize,
+    pub(super) peer: usize,
+}
+
+impl Sim {
+    fn memory(&self, at: Puller) -> Memory {
+        self.node(at.node).memory.clone()
+    }
+
+    fn known(&self, at: Puller) -> Outcome<Arc<Known>> {
+        let process = self.node(at.node).processes.get(at.process).and_then(Option::as_ref);
+        process.map(|process| process.known.clone()).ok_or_else(|| misbehaved("no process"))
+    }
+
+    /// The next request of a round, or its first; whether the round is over.
+    pub(super) fn pull_step(&mut self, at: Puller, round: Option<Round>) -> Outcome<Option<Round>> {
+        let Some(mut round) = round else { return self.begin(at).map(Some) };
+        if let Some(from) = round.records {
+            return Ok(self.records(at, &mut round, from)?.then_some(round));
+        }
+        match plan(&round.state) {
+            Some(Want::Checkpoint) => self.checkpoint(at, &mut round)?,
+            Some(Want::Frontier(tiles)) => self.frontier(at, &mut round, &tiles)?,
+            Some(Want::Entries(_)) => self.entries(at, &mut round)?,
+            Some(Want::Records { .. }) | None => {
+                let (memory, known) = (self.memory(at), self.known(at)?);
+                now(memory.settle(round.row.no))?;
+                if known.acts.contains_key(&round.row.origin) {
+                    let size = round.head.size();
+                    if self.is(Mutant::LabelsSkipped) && self.rng.chance(30) {
+                        now(memory.add_wanted(round.row.no, known.no, &[], size))?;
+                    }
+                    now(label(&memory, round.row.no, &known, size))?;
+                }
+                round.records = Some(0);
+            }
+        }
+        Ok(Some(round))
+    }
+
+    fn begin(&mut self, at: Puller) -> Outcome<Round> {
+        let (memory, no) = (self.memory(at), origin_no(at.node, at.peer));
+        let row = now(memory.origins())?.into_iter().find(|row| row.no == no).ok_or_else(|| misbehaved("unknown"))?;
+        if row.stopped.is_some() {
+            return Err(Problem::new(Code::SplitView, ""));
+        }
+        let head = now(memory.edge(no))?;
+        let ring = if head.size() > 0 { now(ring_of(&memory, &row))? } else { self.found(at, &row)? };
+        let state = State { size: head.size(), frontier: None, checkpoint: None, wanted: Vec::new(), stopped: false };
+        Ok(Round { row, ring, head, state, note: Vec::new(), records: None })
+    }
+
+    fn found(&mut self, at: Puller, row: &OriginRow) -> Outcome<KeyRing> {
+        let path = TilePath::Entries { index: 0, width: 1 };
+        let bundle = self.required(at, path)?;
+        let entries = split_bundle(&bundle, 1).map_err(misbehaved)?;
+        let genesis = entries.first().ok_or_else(|| misbehaved("no first entry"))?;
+        KeyRing::found(genesis, &row.origin, &row.fingerprint).map_err(misbehaved)
+    }
+
+    fn required(&mut self, at: Puller, path: TilePath) -> Outcome<Vec<u8>> {
+        self.fetch(at.node, at.peer, &Ask::Tile(path))?.ok_or_else(|| misbehaved("missing"))
+    }
+
+    fn checkpoint(&mut self, at: Puller, round: &mut Round) -> Outcome<()> {
+        let memory = self.memory(at);
+        let shown = self.fetch(at.node, at.peer, &Ask::Checkpoint)?.ok_or_else(|| misbehaved("no checkpoint"))?;
+        let checkpoint = round.ring.open_checkpoint(&shown).map_err(misbehaved)?;
+        round.note.clone_from(&shown);
+        let size = round.head.size();
+        let own_root = if checkpoint.size <= size && size > 0 {
+            Some(now(stored_root(&memory, round.row.no, checkpoint.size))?)
+        } else {
+            None
+        };
+        let mut verdict = judge_checkpoint(&checkpoint, size, own_root);
+        verdict = match verdict {
+            CheckpointVerdict::Split if self.is(Mutant::SplitIgnored) => CheckpointVerdict::Stale,
+            CheckpointVerdict::Stale if self.is(Mutant::StaleAccepted) => CheckpointVerdict::Newer,
+            other => other,
+        };
+        match verdict {
+            CheckpointVerdict::Split => return Err(self.split(at, round, &checkpoint)?),
+            CheckpointVerdict::Stale => self.counts.stale += 1,
+            CheckpointVerdict::Same | CheckpointVerdict::Newer => {
+                now(hefu_node::store::GuardStore::add_seen_note(
+                    &memory,
+                    &seen_hash(&round.row.origin),
+                    checkpoint.size,
+                    &shown,
+                ))?;
+                if checkpoint.size == size {
+                    now(memory.set_note(round.row.no, size, &shown))?;
+                }
+            }
+        }
+        self.audit.accepted(at.node, at.peer, &memory, &checkpoint);
+        round.state.checkpoint = Some(checkpoint);
+        Ok(())
+    }
+
+    /// Notes a contradiction and stops; what the round ends with.
+    fn split(&mut self, at: Puller, round: &Round, checkpoint: &Checkpoint) -> Outcome<Problem> {
+        let memory = self.memory(at);
+        let now_ms = self.node_ms(at.node);
+        now(note(&memory, &round.row, Wrong::Split(checkpoint.size), now_ms))?;
+        now(memory.set_stopped(round.row.no, Some("split view")))?;
+        self.counts.splits += 1;
+        let peer = at.peer;
+        let guilty = !self.node(peer).honest() || self.audit.forked.contains(&peer);
+        self.audit.require(guilty, "no-false-alarm", || format!("city {} accuses {peer} of two histories", at.node));
+        Ok(Problem::new(Code::SplitView, ""))
+    }
+
+    fn frontier(&mut self, at: Puller, round: &mut Round, paths: &[TilePath]) -> Outcome<()> {
+        let checkpoint = round.state.checkpoint.clone().ok_or_else(|| misbehaved("no checkpoint"))?;
+        let mut tiles = Vec::new();
+        for path in paths {
+            tiles.push((*path, self.required(at, *path)?));
+        }
+        match Frontier::verify(&round.head.whole_bundles(), round.head.tail(), checkpoint.clone(), &tiles) {
+            Ok(frontier) => {
+                round.state.frontier = Some(frontier);
+                Ok(())
+            }
+            Err(FrontierError::Root) if self.is_forked(at, round, &checkpoint)? => {
+                if self.is(Mutant::SplitIgnored) {
+                    return Err(misbehaved("root"));
+                }
+                Err(self.split(at, round, &checkpoint)?)
+            }
+            Err(error) => Err(misbehaved(error)),
+        }
+    }
+
+    fn is_forked(&mut self, at: Puller, round: &Round, checkpoint: &Checkpoint) -> Outcome<bool> {
+        let size = round.head.size();
+        let Ok(path) = consistency_subtrees(size, checkpoint.size) else { return Ok(false) };
+        let subtrees: Vec<(u32, u64)> = root_subtrees(size).into_iter().chain(path).collect();
+        let mut tiles = TileMap::default();
+        for (level, index) in TileMap::needed(&subtrees) {
+            let width = tile_width(checkpoint.size, level, index);
+            let bytes = self.required(at, TilePath::Hashes { level, index, width })?;
+            let Ok(hashes) = decode_hashes(&bytes, width) else { return Ok(false) };
+            tiles.insert(level, index, hashes);
+        }
+        let (Ok(theirs), Ok(proof)) = (root_at(&tiles, size), prove_consistency(&tiles, size, checkpoint.size)) else {
+            return Ok(false);
+        };
+        let proven = verify_consistency(size, checkpoint.size, &proof, &theirs, &checkpoint.root).is_ok();
+        Ok(proven && theirs != round.head.root())
+    }
+
+    fn entries(&mut self, at: Puller, round: &mut Round) -> Outcome<()> {
+        let frontier = round.state.frontier.take().ok_or_else(|| misbehaved("no frontier"))?;
+        let size = round.head.size();
+        let mut paths = Vec::new();
+        for step in 0..4 {
+            let index = if step == 0 { size } else { (size / TILE_WIDTH + step) * TILE_WIDTH };
+            paths.extend(frontier.bundle_at(index));
+        }
+        let mut bundles = Vec::new();
+        for path in &paths {
+            bundles.push(bytes::Bytes::from(self.required(at, *path)?));
+        }
+        let groups = verify(&frontier, &paths, &bundles, size, round.head.t).map_err(misbehaved)?;
+        for group in groups {
+            self.store_entries(at, round, &group)?;
+        }
+        let (memory, checkpoint) = (self.memory(at), frontier.checkpoint().clone());
+        if round.head.size() == checkpoint.size {
+            now(memory.set_note(round.row.no, checkpoint.size, &round.note))?;
+            self.audit.accepted(at.node, at.peer, &memory, &checkpoint);
+        }
+        self.audit.ordered(at.node, at.peer, &memory);
+        round.state.size = round.head.size();
+        round.state.frontier = Some(frontier);
+        Ok(())
+    }
+
+    fn store_entries(&mut self, at: Puller, round: &mut Round, verified: &VerifiedEntries) -> Outcome<()> {
+        let memory = self.memory(at);
+        let no = round.row.no;
+        let said = (verified.first()..).zip(verified.entries());
+        let acts: Vec<ActRow> = said
+            .filter_map(|(index, entry)| match &entry.body {
+                Body::Agreement { digest, act, on } => {
+                    Some(ActRow { origin: no, index, digest: *digest, act: *act, on: *on, t: entry.t })
+                }
+                _ => None,
+            })
+            .collect();
+        self.note_keys(at, round, verified)?;
+        let plan = plan_data(&round.head, verified.data().to_vec(), verified.last_t()).map_err(misbehaved)?;
+        now(memory.append_replica(no, &plan, &acts))?;
+        round.head = plan.head;
+        self.counts.entries += u64::try_from(verified.data().len()).unwrap_or(0);
+        if !acts.is_empty() {
+            self.reload(at.node, at.process)?;
+        }
+        Ok(())
+    }
+
+    /// What the entries say of keys, before they are stored.
+    fn note_keys(&mut self, at: Puller, round: &mut Round, verified: &VerifiedEntries) -> Outcome<()> {
+        let memory = self.memory(at);
+        let said = (verified.first()..).zip(verified.entries()).zip(verified.data());
+        let said: Vec<(u64, Vec<u8>)> = said
+            .filter(|((_, entry), _)| matches!(entry.body, Body::Signed(_) | Body::Unknown))
+            .map(|((index, _), data)| (index, data.clone()))
+            .collect();
+        if said.is_empty() {
+            return Ok(());
+        }
+        now(memory.note_signed(round.row.no, &said))?;
+        let before = round.ring.revocations().len();
+        for (index, entry) in (verified.first()..).zip(verified.entries()) {
+            round.ring.observe(index, entry);
+        }
+        for revocation in round.ring.revocations().get(before..).unwrap_or_default() {
+            if !self.is(Mutant::DisputeSkipped) {
+                now(dispute(&memory, &round.row, self.known(at)?.as_ref(), revocation))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One page of records; whether the round goes on.
+    fn records(&mut self, at: Puller, round: &mut Round, from: u64) -> Outcome<bool> {
+        let (memory, known, no) = (self.memory(at), self.known(at)?, round.row.no);
+        if known.standing().opened_at(&round.row.origin).is_none() {
+            return Ok(false);
+        }
+        let retry = !self.is(Mutant::WithheldDropped);
+        let indexes = now(memory.wanted(no, known.no, from, round.head.size(), retry, 1000))?;
+        let (Some(first), Some(last)) = (indexes.first(), indexes.last()) else {
+            let now_ms = self.node_ms(at.node);
+            now(memory.set_reached(no, now_ms))?;
+            return Ok(false);
+        };
+        let (first, until) = (*first, last + 1);
+        let ask = self.ask_records(at.node, at.peer, first, until);
+        let page = self.fetch(at.node, at.peer, &ask)?.ok_or_else(|| misbehaved("no page"))?;
+        let wanted = now(wanted(&memory, no, &known, first, until, &page))?;
+        let own = &super::cities::city(at.node).did;
+        let rows = judge_rows(&round.ring, own, &known, first, until, &page, &wanted).map_err(misbehaved)?;
+        let rows = now(with_keys_of_corrected(&memory, no, rows))?;
+        now(memory.absorb(no, &rows))?;
+        let held: Vec<_> = rows.into_iter().map(|(row, _)| row).filter(|row| row.state == PayloadState::Held).collect();
+        self.counts.held += u64::try_from(held.len()).unwrap_or(0);
+        self.audit.absorbed(at.node, at.peer, &memory, &held);
+        round.records = Some(until);
+        Ok(until < round.head.size())
+    }
+}

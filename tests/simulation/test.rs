@@ -1,0 +1,44 @@
+//! The simulator's own test: many seeds hold, the same seed is the same, and every planted fault is caught.
+
+#[cfg(test)]
+mod corrected;
+#[cfg(test)]
+mod outcome;
+
+#[cfg(test)]
+mod tests {
+    use hefu_tests::simulation::{Mutant, hunt, replay, run, table};
+
+    fn threads() -> usize {
+        std::thread::available_parallelism().map_or(1, usize::from)
+    }
+
+    /// Seeds of one test run; `HEFU_SEEDS` sets another number.
+    fn seeds() -> u64 {
+        std::env::var("HEFU_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000)
+    }
+
+    #[test]
+    fn every_invariant_holds_on_every_seed() {
+        let summary = run(0, seeds(), threads());
+        println!("{}", summary.text());
+        assert!(summary.failures.is_empty(), "{} of {} seeds fail", summary.failures.len(), summary.seeds);
+    }
+
+    #[test]
+    fn the_same_seed_is_the_same_simulation() {
+        for seed in [1, 2, 0xFEED, u64::MAX] {
+            let (one, two) = (replay(seed, None), replay(seed, None));
+            assert_eq!((one.trace, one.counts), (two.trace, two.counts), "seed {seed:#x}");
+        }
+        assert_ne!(replay(1, None).trace, replay(2, None).trace);
+    }
+
+    #[test]
+    fn every_planted_fault_is_caught() {
+        let caught = hunt(Mutant::ALL, 300, threads());
+        println!("{}", table(&caught));
+        let missed: Vec<_> = caught.iter().filter(|caught| caught.by.is_none()).map(|c| c.mutant.code()).collect();
+        assert!(missed.is_empty(), "not caught: {missed:?}");
+    }
+}

@@ -3,7 +3,7 @@
 use hefu_federation::append::{Head, plan};
 use hefu_federation::entry::Audience;
 use hefu_node::folder::Folder;
-use hefu_node::keys::{Keys, create_recovery};
+use hefu_node::keys::{Keys, Recovery};
 use hefu_node::sequencer::{Parts, Sealed, publish_note, start};
 use hefu_node::store::{AgreementNo, GuardStore, LogStore, OWN, Payload, SEQUENCER, StoreError, StoreResult};
 use hefu_schemas::id::{Did, Digest, Origin, RecordId};
@@ -34,7 +34,7 @@ async fn founded(dir: &TempDir, memory: &Memory, holder: &str) -> Parts {
     std::fs::create_dir_all(folder.path().join("keys")).unwrap();
     let (origin, did) = (Origin::parse("kunming.example").unwrap(), Did::parse("did:web:kunming.example").unwrap());
     let keys = Arc::new(Keys::create(&folder).unwrap());
-    let genesis = keys.genesis(&origin, &did, create_recovery(&dir.path().join("recovery.pem")).unwrap());
+    let genesis = keys.genesis(&origin, &did, Recovery::new().unwrap().public());
     let plan = plan(&Head::default(), vec![hefu_federation::entry::Body::Genesis(genesis)], 1_780_000_000).unwrap();
     memory.add_origin(&origin, &did, &plan.entries[0].leaf_hash, None).await.unwrap();
     let fence = memory.lease(SEQUENCER, "init", 0, 15_000).await.unwrap().unwrap();

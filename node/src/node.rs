@@ -132,7 +132,7 @@ async fn found(folder: &Folder, init: &Init<'_>, recovery: &Recovery) -> Outcome
     let fingerprint =
         plan.entries.first().map(|entry| entry.leaf_hash).ok_or_else(|| Problem::new(Code::Internal, "empty plan"))?;
     store.add_origin(&origin, &did, &fingerprint, None).await?;
-    let holder = Member::new(&init.config, &folder).holder;
+    let holder = Member::new(&init.config, folder).holder;
     let fence = store
         .lease(SEQUENCER, &holder, clock.now_ms(), sequencer::LEASE_TTL_MS)
         .await?
@@ -259,7 +259,11 @@ impl Node {
         let registry = Registry::default();
         registry.reload(store.as_ref()).await?;
         Ok(Arc::new(Self {
-            sequencer: sequencer::start(parts, ring.clone(), member.shared, verdict.signing),
+            sequencer: if member.shared {
+                sequencer::start_beside_others(parts, ring.clone(), verdict.signing)
+            } else {
+                sequencer::start(parts, verdict.signing)
+            },
             member,
             config,
             folder,

@@ -139,13 +139,20 @@ pub struct Parts {
     pub holder: String,
 }
 
-/// Starts the task. `guard` has already decided whether the node may sign. On a `shared` database other servers may append, too.
-pub fn start(parts: Parts, ring: KeyRing, shared: bool, may_sign: Signing) -> Sequencer {
+/// Starts the task of a node that is alone on its database. `guard` has already decided whether the node may sign.
+pub fn start(parts: Parts, may_sign: Signing) -> Sequencer {
+    begin(parts, Turn::new(None), may_sign)
+}
+
+/// The same where other servers append, too: it compares its guard by the keys of the own log whenever it takes over.
+pub fn start_beside_others(parts: Parts, ring: KeyRing, may_sign: Signing) -> Sequencer {
+    begin(parts, Turn::new(Some(ring)), may_sign)
+}
+
+fn begin(parts: Parts, turn: Turn, may_sign: Signing) -> Sequencer {
     let (jobs, queue) = mpsc::channel(QUEUE_LEN);
     let (state, signing) = watch::channel(may_sign);
-    let turn = Turn::new(shared);
-    let writer = Writer { parts, ring, state, turn, head: None, unpublished: false, fence: None };
-    tokio::spawn(writer.run(queue));
+    tokio::spawn(Writer { parts, state, turn, head: None, unpublished: false, fence: None }.run(queue));
     Sequencer { jobs, signing }
 }
 
@@ -166,7 +173,6 @@ struct Group {
 
 struct Writer {
     parts: Parts,
-    ring: KeyRing,
     state: watch::Sender<Signing>,
     turn: Turn,
     /// The head after our last append; `None` when it must be read from the store.

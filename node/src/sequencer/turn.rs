@@ -12,6 +12,7 @@ use crate::group::{SERVER, has_others, shown};
 use crate::guard;
 use crate::problem::{Code, Outcome, Problem};
 use crate::store::{LeaseRow, OWN, SEQUENCER, StoreError};
+use hefu_federation::trust::KeyRing;
 use std::time::Duration;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
@@ -39,7 +40,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What this process knows of its lease.
 pub(super) struct Turn {
-    shared: bool,
+    /// The keys of the own log, where other servers append, too.
+    ring: Option<KeyRing>,
     /// Our fence, while we hold the lease as far as we know. The transaction that appends is what decides.
     fence: Option<i64>,
     since: Instant,
@@ -53,14 +55,18 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    pub(super) fn new(shared: bool) -> Self {
+    pub(super) fn new(ring: Option<KeyRing>) -> Self {
         let now = Instant::now();
-        Self { shared, fence: None, since: now, not_before: now, busy: false, alone: false, ticks: 0 }
+        Self { ring, fence: None, since: now, not_before: now, busy: false, alone: false, ticks: 0 }
+    }
+
+    fn is_shared(&self) -> bool {
+        self.ring.is_some()
     }
 
     pub(super) fn ticks(&self) -> Interval {
         let embedded = Duration::from_millis(LEASE_TTL_MS.unsigned_abs() / 3);
-        let mut ticks = interval(if self.shared { TICK } else { embedded });
+        let mut ticks = interval(if self.is_shared() { TICK } else { embedded });
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks
     }
@@ -74,7 +80,7 @@ impl Writer {
     /// The fence under which to append. On a shared database it waits for its turn, within a bound.
     pub(super) async fn fence(&mut self) -> Outcome<i64> {
         self.may_sign()?;
-        if !self.turn.shared {
+        if !self.turn.is_shared() {
             let now = self.parts.clock.now_ms();
             let fence = self.parts.store.lease(SEQUENCER, &self.parts.holder, now, LEASE_TTL_MS).await?;
             return fence.ok_or_else(|| Problem::new(Code::NotSigning, "another process holds the sequencer's lease"));
@@ -120,7 +126,8 @@ impl Writer {
     async fn took(&mut self, fence: i64) -> Outcome<()> {
         (self.head, self.fence) = (None, Some(fence));
         (self.turn.fence, self.turn.since) = (Some(fence), Instant::now());
-        match guard::resume(&self.parts, &self.ring).await {
+        let Some(ring) = &self.turn.ring else { return Ok(()) };
+        match guard::resume(&self.parts, ring).await {
             Ok(Ok(())) => {
                 self.unpublished = false;
                 Ok(())
@@ -154,7 +161,7 @@ impl Writer {
 
     /// Renews the lease; on a shared database also looks after what others want.
     pub(super) async fn tick(&mut self) {
-        let done = if self.turn.shared { self.tick_shared().await } else { self.tick_embedded().await };
+        let done = if self.turn.is_shared() { self.tick_shared().await } else { self.tick_embedded().await };
         if let Err(problem) = done {
             tracing::debug!(code = problem.code.as_str(), detail = %problem.detail, "a tick of the sequencer failed");
         }
@@ -217,7 +224,9 @@ impl Writer {
 
     /// What another server has published goes into our guard file, too.
     async fn follow(&mut self) -> Outcome<()> {
-        if let Err(why) = guard::follow(&self.parts, &self.ring).await? {
+        if let Some(ring) = &self.turn.ring
+            && let Err(why) = guard::follow(&self.parts, ring).await?
+        {
             self.sign_no_more(why);
         }
         Ok(())
@@ -226,7 +235,7 @@ impl Writer {
     /// After the jobs were answered: a holder with work that has had its turn lets others go on.
     pub(super) async fn after_commit(&mut self) {
         self.turn.busy = true;
-        if self.turn.shared
+        if self.turn.is_shared()
             && self.turn.fence.is_some()
             && self.turn.since.elapsed() >= TURN
             && let Err(problem) = self.hand_over().await
@@ -239,7 +248,7 @@ impl Writer {
     /// checked then, and left to others first when this server could not publish.
     pub(super) async fn doubt(&mut self) {
         self.head = None;
-        if self.turn.shared {
+        if self.turn.is_shared() {
             self.turn.fence = None;
             if self.unpublished {
                 self.give_back().await;
@@ -251,7 +260,7 @@ impl Writer {
     /// Why an append was refused: on a shared database another server has taken over while we were paused.
     pub(super) fn refused(&mut self, error: StoreError) -> Problem {
         match error {
-            StoreError::Conflict { .. } if self.turn.shared => {
+            StoreError::Conflict { .. } if self.turn.is_shared() => {
                 self.unpublished = false;
                 Problem::new(Code::Taken, "sequencer: another server has taken over; nothing was appended by this one")
             }
@@ -263,7 +272,7 @@ impl Writer {
     pub(super) async fn published(&self, group: &Group) -> Outcome<()> {
         let known = group.records.iter().flat_map(|(prepared, _)| &prepared.known);
         let largest = known.flatten().map(|row| row.size).max();
-        if let Some(size) = largest.filter(|_| self.turn.shared)
+        if let Some(size) = largest.filter(|_| self.turn.is_shared())
             && self.parts.store.head(OWN).await?.published() < size
         {
             return Err(Problem::new(Code::Taken, "sequencer: another server is publishing the same drafts"));

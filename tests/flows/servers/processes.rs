@@ -1,21 +1,21 @@
 //! The same with real processes, which are killed and paused.
 
 use super::on_server;
+use hefu_node::clock::Stopwatch;
 use hefu_tests::draft::day;
 use hefu_tests::node::join_folder;
 use hefu_tests::process::Said;
 use hefu_tests::{Serving, TestFederation, TestNode, until};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 /// After a holder's death another server must have taken over.
-const TAKE_OVER: Duration = Duration::from_secs(5);
+const TAKE_OVER_S: f64 = 5.0;
 /// What a command needs on a loaded machine, besides.
-const SLACK: Duration = Duration::from_secs(3);
+const SLACK_S: f64 = 3.0;
 
-/// Drafts to be published: three batches.
-const DRAFTS: u32 = 1_200;
+/// Drafts to be published: two batches.
+const DRAFTS: u32 = 700;
 
 /// Two processes of one city, on two folders and one database, with drafts to be published.
 struct Two {
@@ -88,11 +88,11 @@ async fn when_the_holder_is_killed_another_server_appends() {
     assert_eq!(two.role(0).await.0, "holder");
     until("both are there", async || two.role(1).await == ("standby".to_owned(), 2)).await;
     two.servers[0].kill().await;
-    let since = Instant::now();
+    let since = Stopwatch::start();
     let more = two.publish(1, &two.file(10, 20)).await.ended(0);
-    let took = since.elapsed();
-    assert!(took < TAKE_OVER + SLACK, "{took:?}");
-    eprintln!("after the holder's death another server published within {took:?}");
+    let took = since.seconds();
+    assert!(took < TAKE_OVER_S + SLACK_S, "{took} s");
+    eprintln!("after the holder's death another server published within {took:.1} s");
     assert_eq!(two.role(1).await.0, "holder");
     // The drafts that the dead one has published have their receipts, from whoever is asked.
     assert_eq!(two.publish(1, &two.file(0, 10)).await.ended(0).stdout, receipts.stdout);
@@ -107,7 +107,7 @@ async fn a_holder_that_was_paused_contradicts_nobody() {
     let Some(two) = Two::start().await else { return };
     two.publish(0, &two.file(0, 10)).await.ended(0);
     // It is paused while it publishes, wherever that is.
-    let many = two.file(10, 1_200);
+    let many = two.file(10, 700);
     let (publishing, others) = tokio::join!(two.publish(0, &many), async {
         until("it has begun to append", async || {
             let status = two.servers[1].run(&["--json", "status"]).await.ended(0).json();
@@ -115,21 +115,21 @@ async fn a_holder_that_was_paused_contradicts_nobody() {
         })
         .await;
         two.servers[0].signal("STOP").await;
-        let since = Instant::now();
+        let since = Stopwatch::start();
         let others = two.publish(1, &two.file(0, 12)).await;
-        let took = since.elapsed();
+        let took = since.seconds();
         two.servers[0].signal("CONT").await;
-        assert!(took < TAKE_OVER + SLACK, "{took:?}");
-        eprintln!("beside a paused holder another server published within {took:?}");
+        assert!(took < TAKE_OVER_S + SLACK_S, "{took} s");
+        eprintln!("beside a paused holder another server published within {took:.1} s");
         others
     });
     others.ended(0);
     // It went on in its turn, or says that it may be tried again; then the same drafts go on.
     assert!(matches!(publishing.code, Some(0 | 4)), "{publishing:?}");
     let receipts = two.publish(0, &many).await.ended(0);
-    assert_eq!(receipts.stdout.lines().count(), 1_190);
+    assert_eq!(receipts.stdout.lines().count(), 690);
     two.check(&[0, 1], &receipts.stdout).await;
     let status = two.servers[0].run(&["--json", "status"]).await.ended(0).json();
     // Genesis, sign, open, and each draft once.
-    assert_eq!(status["size"].as_u64().unwrap(), 1_203, "{status}");
+    assert_eq!(status["size"].as_u64().unwrap(), 703, "{status}");
 }

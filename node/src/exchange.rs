@@ -3,6 +3,7 @@
 
 use crate::Node;
 use crate::client::Client;
+use crate::group;
 use crate::problem::{Code, Outcome, Problem};
 use crate::registry::Known;
 use crate::sequencer::NewAct;
@@ -199,12 +200,22 @@ async fn verify_proof(
 /// # Errors
 /// The sequencer does not sign; the store fails.
 pub async fn advance(node: &Arc<Node>) -> Outcome<()> {
+    let may_open = |known: &Known| known.linkage.is_some() && known.standing().may_open(&node.origin);
+    if !node.registry.snapshot().iter().any(|known| may_open(known)) {
+        return Ok(());
+    }
+    let claim = group::to_open(node).await?;
+    // Another server may have opened it since.
+    node.registry.reload(node.store.as_ref()).await?;
     for known in node.registry.snapshot().iter() {
-        if known.linkage.is_some() && known.standing().may_open(&node.origin) {
+        if may_open(known) {
             let act = NewAct { digest: known.document.digest, act: Act::Open, on: None };
             node.sequencer.append_act(act).await.inspect_err(|_| node.registry.doubt())?;
             node.registry.reload(node.store.as_ref()).await?;
         }
+    }
+    if let Some(claim) = claim {
+        claim.give_back().await;
     }
     Ok(())
 }

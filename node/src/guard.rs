@@ -3,8 +3,10 @@
 //! own log.
 
 use crate::client::Client;
+use crate::folder::Folder;
+use crate::group;
 use crate::problem::{Code, Outcome, Problem};
-use crate::sequencer::{Parts, Signing, publish_note};
+use crate::sequencer::{Parts, Signing, publish_note, write_guard};
 use crate::store::{OWN, OriginNo, Store};
 use hefu_federation::append::Head;
 use hefu_federation::checkpoint::Checkpoint;
@@ -27,55 +29,133 @@ pub struct Verdict {
     pub unguarded: bool,
 }
 
-/// Decides whether the node may sign, and signs a head that a crash left unsigned.
+/// Decides whether the node may sign, and signs a head that a crash left unsigned. On a `shared` database nothing is signed here, but
+/// by whoever holds the lease.
 ///
 /// # Errors
 /// The store fails. A contradiction is no error: the node serves, and says why it does not sign.
-pub async fn check(parts: &Parts, ring: &KeyRing, peers: &[Client], confirmed: bool) -> Outcome<Verdict> {
+pub async fn check(parts: &Parts, ring: &KeyRing, peers: &[Client], confirmed: bool, shared: bool) -> Outcome<Verdict> {
     let seen = ask(parts, ring, peers).await;
     let unguarded = seen.is_empty();
-    Ok(Verdict { signing: may_sign(parts, ring, &seen, confirmed).await?, unguarded })
+    Ok(Verdict { signing: may_sign(parts, ring, &seen, confirmed, shared).await?, unguarded })
 }
 
-async fn may_sign(parts: &Parts, ring: &KeyRing, seen: &[Vec<u8>], confirmed: bool) -> Outcome<Signing> {
-    let head = parts.store.edge(OWN).await?;
-    let stored = parts.store.head(OWN).await?;
-    let guard = match std::fs::read(parts.folder.guard()) {
-        Ok(bytes) => Some(bytes),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Ok(Err(format!("guard file: {error}"))),
-    };
-    if let Some(Err(why)) = guard.as_deref().map(|note| open(ring, note)) {
-        return Ok(Err(format!(
-            "the guard file does not read ({why}); if this folder is certainly the newest, remove the file and start with --confirm-guard"
-        )));
-    }
-    for (name, note) in [("guard file", &guard), ("published note", &stored.note)] {
-        if let Some(note) = note
-            && let Err(why) = prefix(parts.store.as_ref(), ring, note, &head).await?
-        {
+/// What is compared with the head: it must go on from both notes.
+struct Known {
+    guard: Option<Vec<u8>>,
+    head: Head,
+    note: Option<Vec<u8>>,
+}
+
+impl Known {
+    /// Reads guard file, published note and head, in this order: a log that grows meanwhile is longer than what was read of it.
+    async fn read(store: &dyn Store, folder: &Folder, ring: &KeyRing) -> Outcome<Result<Self, String>> {
+        let guard = match std::fs::read(folder.guard()) {
+            Ok(bytes) => Some(bytes),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Ok(Err(format!("guard file: {error}"))),
+        };
+        if let Some(Err(why)) = guard.as_deref().map(|note| open(ring, note)) {
             return Ok(Err(format!(
-                "the {name} {why}: this folder is older than what was signed (a restored backup?); bring the newest data back"
+                "the guard file does not read ({why}); if this folder is certainly the newest, remove the file and start with --confirm-guard"
             )));
         }
+        let note = store.head(OWN).await?.note;
+        let head = store.edge(OWN).await?;
+        for (name, note) in [("guard file", &guard), ("published note", &note)] {
+            if let Some(note) = note
+                && let Err(why) = prefix(store, ring, note, &head).await?
+            {
+                return Ok(Err(format!(
+                    "the {name} {why}: this folder is older than what was signed (a restored backup?); bring the newest data back"
+                )));
+            }
+        }
+        Ok(Ok(Self { guard, head, note }))
     }
+
+    /// How much of the head both guard and published note cover.
+    fn covered(&self, ring: &KeyRing) -> u64 {
+        size(ring, self.guard.as_deref()).min(size(ring, self.note.as_deref()))
+    }
+}
+
+fn size(ring: &KeyRing, note: Option<&[u8]>) -> u64 {
+    note.and_then(|note| open(ring, note).ok()).map_or(0, |checkpoint| checkpoint.size)
+}
+
+/// Goes on after another server: the lease has just been taken. This server's own guard must be a prefix of what is there; what the
+/// server before left unsigned is signed.
+///
+/// # Errors
+/// The store fails, or the guard file cannot be written.
+pub async fn resume(parts: &Parts, ring: &KeyRing) -> Outcome<Signing> {
+    let known = match Known::read(parts.store.as_ref(), &parts.folder, ring).await? {
+        Ok(known) if known.guard.is_none() => {
+            return Ok(Err("the guard file has vanished; restart `serve`".to_owned()));
+        }
+        Ok(known) => known,
+        Err(why) => return Ok(Err(why)),
+    };
+    if size(ring, known.note.as_deref()) < known.head.range.size() {
+        publish_note(parts, &known.head).await?;
+    }
+    Ok(Ok(()))
+}
+
+/// Follows what another server has published: the guard file becomes that note. Whichever server goes on later, its guard is not much
+/// older than the log.
+///
+/// # Errors
+/// The store fails, or the guard file cannot be written.
+pub async fn follow(parts: &Parts, ring: &KeyRing) -> Outcome<Signing> {
+    let guard = std::fs::read(parts.folder.guard()).ok();
+    if guard.is_some() && guard == parts.store.head(OWN).await?.note {
+        return Ok(Ok(()));
+    }
+    let known = match Known::read(parts.store.as_ref(), &parts.folder, ring).await? {
+        Ok(known) => known,
+        Err(why) => return Ok(Err(why)),
+    };
+    if let Some(note) = known.note.filter(|note| size(ring, known.guard.as_deref()) < size(ring, Some(note))) {
+        write_guard(&parts.folder, note).await?;
+    }
+    Ok(Ok(()))
+}
+
+/// Whether a guard file is there and the database goes on from it.
+///
+/// # Errors
+/// The store fails.
+pub async fn is_newest(store: &dyn Store, folder: &Folder, ring: &KeyRing) -> Outcome<bool> {
+    Ok(Known::read(store, folder, ring).await?.is_ok_and(|known| known.guard.is_some()))
+}
+
+async fn may_sign(parts: &Parts, ring: &KeyRing, seen: &[Vec<u8>], confirmed: bool, shared: bool) -> Outcome<Signing> {
+    let known = match Known::read(parts.store.as_ref(), &parts.folder, ring).await? {
+        Ok(known) => known,
+        Err(why) => return Ok(Err(why)),
+    };
+    let head = &known.head;
     for note in seen {
-        if let Err(why) = prefix(parts.store.as_ref(), ring, note, &head).await? {
+        if let Err(why) = prefix(parts.store.as_ref(), ring, note, head).await? {
             return Ok(Err(format!(
                 "a note that a peer has seen {why}: this folder is older than what was signed (a restored backup?); bring the newest data back"
             )));
         }
     }
-    if guard.is_none() && seen.is_empty() && !confirmed {
+    if known.guard.is_none() && seen.is_empty() && !confirmed && !(shared && group::is_vouched_for(parts).await?) {
         let why = "the guard file is missing and no peer answers; if this folder is certainly the newest, start with --confirm-guard";
         return Ok(Err(why.to_owned()));
     }
-    let size = |note: &Option<Vec<u8>>| {
-        note.as_deref().and_then(|note| open(ring, note).ok()).map_or(0, |checkpoint| checkpoint.size)
-    };
-    if size(&guard).min(size(&stored.note)) < head.range.size() {
+    if shared {
+        // From here on a contradiction is seen, whoever has signed.
+        if let Some(note) = known.note.filter(|_| known.guard.is_none()) {
+            write_guard(&parts.folder, note).await?;
+        }
+    } else if known.covered(ring) < head.range.size() {
         // Recovery runs the normal path: the read-back head is signed, guarded and published.
-        publish_note(parts, &head).await?;
+        publish_note(parts, head).await?;
     }
     Ok(Ok(()))
 }

@@ -21,6 +21,7 @@ pub mod doctor;
 pub mod exchange;
 pub mod folder;
 pub mod fsck;
+pub mod group;
 pub mod guard;
 pub mod http;
 pub mod inspect;

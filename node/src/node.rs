@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::database::Place;
 use crate::folder::{Folder, replace};
+use crate::group::{self, Member};
 use crate::guard;
 use crate::keys::{Keys, Recovery};
 use crate::problem::{Code, Outcome, Problem};
@@ -44,6 +45,8 @@ pub struct Node {
     pub clock: Arc<Clock>,
     /// Agreements.
     pub registry: Registry,
+    /// Which of the servers on its database it is.
+    pub member: Member,
     /// Writer of the own log.
     pub sequencer: Sequencer,
     /// No peer could say what it has seen of our log when this process started.
@@ -129,7 +132,7 @@ async fn found(folder: &Folder, init: &Init<'_>, recovery: &Recovery) -> Outcome
     let fingerprint =
         plan.entries.first().map(|entry| entry.leaf_hash).ok_or_else(|| Problem::new(Code::Internal, "empty plan"))?;
     store.add_origin(&origin, &did, &fingerprint, None).await?;
-    let holder = holder(&init.config);
+    let holder = Member::new(&init.config, folder).holder;
     let fence = store
         .lease(SEQUENCER, &holder, clock.now_ms(), sequencer::LEASE_TTL_MS)
         .await?
@@ -181,19 +184,6 @@ fn real(path: &Path) -> std::io::Result<std::path::PathBuf> {
         Some((above, real)) => real.join(absolute.strip_prefix(above).unwrap_or(&absolute)),
         None => absolute,
     })
-}
-
-/// Name in the lease. The embedded database belongs to one folder, whose lock is held: a process that was killed cannot come
-/// back, so its lease passes to the next one without waiting.
-const EMBEDDED_HOLDER: &str = "embedded";
-
-/// Name of this process in leases. On a server every start has its own: whoever was paused and wakes is somebody else.
-fn holder(config: &Config) -> String {
-    if config.database.is_embedded() {
-        return EMBEDDED_HOLDER.to_owned();
-    }
-    let number = u128::from_be_bytes(crate::clock::random());
-    format!("{}-{number:032x}", std::process::id())
 }
 
 pub(crate) fn place(config: &Config) -> Outcome<Place> {
@@ -249,13 +239,14 @@ impl Node {
         let (origin, did) = (config.origin()?, config.did()?);
         let ring = own_ring(store.as_ref(), &origin, &keys).await?;
         let identity = Arc::new(Identity { did: did.clone(), keys: keys.clone(), clock: clock.clone() });
+        let member = Member::new(&config, &folder);
         let parts = Parts {
             store: store.clone(),
             keys: keys.clone(),
             origin: origin.clone(),
             folder: folder.clone(),
             clock: clock.clone(),
-            holder: holder(&config),
+            holder: member.holder.clone(),
         };
         let peers: Vec<Client> = store
             .origins()
@@ -266,11 +257,16 @@ impl Node {
                 Client::new(identity.clone(), &row.origin, row.ca_pem.as_deref(), config.allow_private_addresses).ok()
             })
             .collect();
-        let verdict = guard::check(&parts, &ring, &peers, confirm_guard).await?;
+        let verdict = guard::check(&parts, &ring, &peers, confirm_guard, member.shared).await?;
         let registry = Registry::default();
         registry.reload(store.as_ref()).await?;
         Ok(Arc::new(Self {
-            sequencer: sequencer::start(parts, verdict.signing),
+            sequencer: if member.shared {
+                sequencer::start_beside_others(parts, ring.clone(), verdict.signing)
+            } else {
+                sequencer::start(parts, verdict.signing)
+            },
+            member,
             config,
             folder,
             origin,
@@ -295,6 +291,7 @@ impl Node {
 
     /// Ends the writer: what waits is appended, the lease is given back.
     pub async fn stop(&self) {
+        group::leave(self).await;
         self.sequencer.stop().await;
     }
 

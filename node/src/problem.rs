@@ -92,6 +92,7 @@ problems! {
     SplitView = "split-view" 502, "对端日志前后矛盾，已停止拉取", "the peer's log contradicts what it showed before: pulling has stopped", hint "证据已保存，请联系对方及其他缔约方。", "the evidence is kept; tell the other side and the other parties";
     NotSigning = "not-signing" 503, "本节点暂不签发", "this node is not signing", hint "查看详情；如曾恢复备份，请先换回最新数据。", "see the detail; after restoring a backup, bring the newest data back first";
     Busy = "busy" 429, "队列已满", "the queue is full", hint "请稍后重试。", "try again after the seconds in Retry-After";
+    Taken = "taken" 503, "同市另一台服务器正在进行此项工作", "another server of this city is at it", hint "请稍后重试；hefu status 显示由哪台服务器持有。", "try again in a moment; `hefu status` says which server it is";
     Locked = "locked" 409, "该目录已有节点在运行", "another process holds this folder", hint "停止它，或经由其控制套接字操作。", "stop it, or give the command without stopping: it uses the control socket";
     NotInitialised = "not-initialised" 404, "该目录尚未初始化", "this folder is not initialised", hint "先运行 hefu init；目录由 --dir 或 HEFU_DIR 指定。", "run `hefu init` first; --dir or HEFU_DIR names the folder";
     AlreadyInitialised = "already-initialised" 409, "该目录已初始化，未作更改", "this folder is initialised already: nothing was changed", hint "换一个目录；切勿删除仍在使用的密钥。", "use another folder; never delete keys that are in use";
@@ -128,7 +129,7 @@ impl Code {
         match self {
             Self::Internal | Self::Damaged => 5,
             Self::DemoFailed => 1,
-            Self::PeerUnavailable | Self::Unavailable | Self::NotSigning | Self::Busy | Self::Behind => 4,
+            Self::PeerUnavailable | Self::Unavailable | Self::NotSigning | Self::Busy | Self::Taken | Self::Behind => 4,
             Self::DiskFull | Self::DatabaseLocked | Self::DatabaseReadOnly => 4,
             Self::DatabaseInUse => 4,
             Self::CopyDiffers => 5,

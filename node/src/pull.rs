@@ -18,6 +18,7 @@ use crate::clock::Stopwatch;
 use crate::compute::compute;
 use crate::exchange;
 use crate::folder;
+use crate::group;
 use crate::guard::stored_root;
 use crate::node::ring_of;
 use crate::problem::{Code, Outcome, Problem};
@@ -38,6 +39,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// Bundles fetched and stored at a time: one transaction of at most 1,024 entries.
 const BUNDLES_PER_STEP: u64 = 4;
@@ -78,13 +80,38 @@ struct Round<'a> {
     report: Report,
 }
 
+/// How long somebody who asks waits for another server that pulls the same peer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Pulls one peer until nothing is wanted.
 ///
 /// # Errors
 /// The peer is away, misbehaves, or its log contradicts what it showed before. What was stored stays: all of it is verified.
+/// `taken` when another server is at it for too long.
 pub async fn pull(node: &Arc<Node>, peer: &OriginRow) -> Outcome<Report> {
+    pull_within(node, peer, PATIENCE).await
+}
+
+/// The same, unless another server is at it: then `taken`, at once.
+///
+/// # Errors
+/// As [`pull`].
+pub async fn pull_if_free(node: &Arc<Node>, peer: &OriginRow) -> Outcome<Report> {
+    pull_within(node, peer, Duration::ZERO).await
+}
+
+async fn pull_within(node: &Arc<Node>, peer: &OriginRow, patience: Duration) -> Outcome<Report> {
     let lock = node.pull_lock(peer.no);
     let _one_at_a_time = lock.lock().await;
+    let claim = group::to_pull(node, peer.origin.as_str(), patience).await?;
+    let report = pull_alone(node, peer).await;
+    if let Some(claim) = claim {
+        claim.give_back().await;
+    }
+    report
+}
+
+async fn pull_alone(node: &Arc<Node>, peer: &OriginRow) -> Outcome<Report> {
     let clock = Stopwatch::start();
     if let Some(why) = &peer.stopped {
         return Err(Problem::new(Code::SplitView, format!("{}: {why}", peer.origin)));

@@ -7,12 +7,13 @@
 use crate::Node;
 use crate::clock::date_at;
 use crate::compute::compute;
+use crate::group::{Claim, claim};
 use crate::node::ring_of;
-use crate::problem::Outcome;
+use crate::problem::{Code, Outcome, Problem};
 use crate::publish::view_of;
 use crate::pull::signer_of;
 use crate::registry::Known;
-use crate::store::{AgreementNo, DirtyRow, EvaluatedKey, OriginNo, OriginRow, PayloadRow, Store};
+use crate::store::{AgreementNo, DirtyRow, EvaluatedKey, OriginNo, OriginRow, PayloadRow, RECONCILER, Store};
 use hefu_federation::pull::{Check, PayloadState};
 use hefu_federation::reconcile::key::{Key, KeyType};
 use hefu_federation::reconcile::{Context, Evaluation, Fact, Flaw, reconcile, reconcile_agreement, reconcile_entry};
@@ -23,11 +24,16 @@ use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Queue rows of one step. Keys are HMACs: the more rows are merged at a time, the fewer pages each of them dirties.
 const STEP_ROWS: usize = 50_000;
 /// Keys evaluated at a time.
 const STEP_KEYS: usize = 10_000;
+/// How often a step is tried again that another reconciler was faster with.
+const ATTEMPTS: u32 = 3;
+/// How long somebody who asks waits for another server that reconciles.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a reconciliation did.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -42,9 +48,60 @@ pub struct Report {
 /// Evaluates everything that waits, for every agreement, as of today in its time zone.
 ///
 /// # Errors
-/// The store fails.
+/// The store fails; `taken` when another server is at it for too long.
 pub async fn run(node: &Arc<Node>) -> Outcome<Report> {
-    let _one_at_a_time = node.reconciling.lock().await;
+    run_within(node, PATIENCE).await
+}
+
+/// The same, unless another server is at it: then `taken`, at once.
+///
+/// # Errors
+/// The store fails.
+pub async fn run_if_free(node: &Arc<Node>) -> Outcome<Report> {
+    run_within(node, Duration::ZERO).await
+}
+
+/// That nothing is reconciled meanwhile, by this server or another one.
+#[derive(Debug)]
+pub struct Alone<'a> {
+    claim: Option<Claim>,
+    _in_this_process: tokio::sync::MutexGuard<'a, ()>,
+}
+
+impl Alone<'_> {
+    /// Lets others go on.
+    pub async fn give_back(self) {
+        if let Some(claim) = self.claim {
+            claim.give_back().await;
+        }
+    }
+}
+
+/// Waits until nothing is reconciled.
+///
+/// # Errors
+/// The store fails; `taken` when another server is at it for longer.
+pub async fn alone(node: &Node) -> Outcome<Alone<'_>> {
+    alone_within(node, PATIENCE).await
+}
+
+async fn alone_within(node: &Node, patience: Duration) -> Outcome<Alone<'_>> {
+    let in_this_process = node.reconciling.lock().await;
+    Ok(Alone { claim: claim(node, RECONCILER, patience).await?, _in_this_process: in_this_process })
+}
+
+async fn run_within(node: &Arc<Node>, patience: Duration) -> Outcome<Report> {
+    let alone = alone_within(node, patience).await?;
+    let report = evaluate_all(node).await;
+    alone.give_back().await;
+    // Paused for longer than the lease lasts: what was evaluated is not written, and still queued.
+    report.map_err(|problem| match problem.code {
+        Code::Conflict if node.member.shared => Problem::new(Code::Taken, "reconcile: another server has taken over"),
+        _ => problem,
+    })
+}
+
+async fn evaluate_all(node: &Arc<Node>) -> Outcome<Report> {
     let mut report = Report::default();
     let snapshot = node.registry.snapshot();
     let mut done: Vec<AgreementNo> = Vec::new();
@@ -65,13 +122,18 @@ pub async fn run(node: &Arc<Node>) -> Outcome<Report> {
 /// The store fails.
 pub async fn agreement(store: &dyn Store, now_ms: i64, known: &Arc<Known>) -> Outcome<u64> {
     let as_of = date_at(now_ms, &known.document.terms.time_zone);
-    let mut evaluated = 0;
+    let (mut evaluated, mut again) = (0, 0);
     loop {
         let dirty = store.dirty(known.no, STEP_ROWS).await?;
         if dirty.is_empty() {
             break;
         }
-        evaluated += step(store, now_ms, known, as_of, dirty).await?;
+        match step(store, now_ms, known, as_of, dirty).await {
+            Ok(count) => evaluated += count,
+            // Another reconciler has taken some of them: nothing was written, and what is still queued is read anew.
+            Err(problem) if problem.code == Code::Conflict && again < ATTEMPTS => again += 1,
+            Err(problem) => return Err(problem),
+        }
     }
     evaluated += signatures(store, now_ms, known, as_of).await?;
     loop {

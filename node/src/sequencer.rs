@@ -1,11 +1,13 @@
 //! The one writer of the own log (protocol §3): append in batches, then read back, sign, guard, publish, answer.
 
+mod turn;
+
 use crate::clock::Clock;
 use crate::folder::{Folder, replace};
 use crate::keys::Keys;
 use crate::problem::{Code, Outcome, Problem};
 use crate::store::fault;
-use crate::store::{ActRow, DraftRow, OWN, OwnRecord, Payload, PayloadRow, SEQUENCER, Store, StoreError};
+use crate::store::{ActRow, DraftRow, OWN, OwnRecord, Payload, PayloadRow, Store, StoreError};
 use hefu_federation::append::{self, Head, Plan};
 use hefu_federation::checkpoint::Checkpoint;
 use hefu_federation::commitment::Commitment;
@@ -14,12 +16,14 @@ use hefu_federation::pull::PayloadState;
 use hefu_federation::reconcile::key::Key;
 use hefu_federation::tile::split_bundle;
 use hefu_federation::tree::leaf_hash;
+use hefu_federation::trust::KeyRing;
 use hefu_schemas::id::{Digest, Origin, RecordId};
 use hefu_schemas::record::Kind;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
+use turn::Turn;
 
 /// Most records of one submission: two fit into one group commit of [`append::MAX_BATCH`] entries.
 pub const MAX_SUBMISSION: usize = append::MAX_BATCH / 2;
@@ -27,7 +31,7 @@ pub const MAX_SUBMISSION: usize = append::MAX_BATCH / 2;
 pub const QUEUE_LEN: usize = 16;
 /// How long the first submission of a group waits for others.
 const GROUP_WAIT: Duration = Duration::from_millis(20);
-/// Time to live of the sequencer's lease; renewed at a third of it.
+/// Time to live of the lease of the embedded database, where nobody waits for its end; renewed at a third of it.
 pub(crate) const LEASE_TTL_MS: i64 = 15_000;
 
 /// A signed record, salted and committed, ready to be appended. Made by `publish` alone.
@@ -135,11 +139,20 @@ pub struct Parts {
     pub holder: String,
 }
 
-/// Starts the task. `guard` has already decided whether the node may sign.
+/// Starts the task of a node that is alone on its database. `guard` has already decided whether the node may sign.
 pub fn start(parts: Parts, may_sign: Signing) -> Sequencer {
+    begin(parts, Turn::new(None), may_sign)
+}
+
+/// The same where other servers append, too: it compares its guard by the keys of the own log whenever it takes over.
+pub fn start_beside_others(parts: Parts, ring: KeyRing, may_sign: Signing) -> Sequencer {
+    begin(parts, Turn::new(Some(ring)), may_sign)
+}
+
+fn begin(parts: Parts, turn: Turn, may_sign: Signing) -> Sequencer {
     let (jobs, queue) = mpsc::channel(QUEUE_LEN);
     let (state, signing) = watch::channel(may_sign);
-    tokio::spawn(Writer { parts, state, head: None, unpublished: false, fence: None }.run(queue));
+    tokio::spawn(Writer { parts, state, turn, head: None, unpublished: false, fence: None }.run(queue));
     Sequencer { jobs, signing }
 }
 
@@ -161,6 +174,7 @@ struct Group {
 struct Writer {
     parts: Parts,
     state: watch::Sender<Signing>,
+    turn: Turn,
     /// The head after our last append; `None` when it must be read from the store.
     head: Option<Head>,
     /// The last append is durable, or may be, and its note is not published.
@@ -171,43 +185,33 @@ struct Writer {
 
 impl Writer {
     async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
-        let mut renew = tokio::time::interval(Duration::from_millis(LEASE_TTL_MS.unsigned_abs() / 3));
+        let mut ticks = self.turn.ticks();
         loop {
             tokio::select! {
                 job = queue.recv() => match job {
                     Some(Job::Stop(reply)) => {
-                        let _ = self.parts.store.release(SEQUENCER, &self.parts.holder).await;
+                        self.give_back().await;
                         let _ = reply.send(());
                         return;
                     }
                     Some(first) => {
                         let jobs = gather(first, &mut queue).await;
                         self.commit(jobs).await;
+                        self.after_commit().await;
                     }
                     None => break,
                 },
-                _ = renew.tick() => {
-                    if self.fence().await.is_ok() {
-                        let _ = self.publish_rest().await;
-                    }
-                }
+                _ = ticks.tick() => self.tick().await,
             }
         }
-        let _ = self.parts.store.release(SEQUENCER, &self.parts.holder).await;
-    }
-
-    async fn fence(&self) -> Outcome<i64> {
-        if let Err(why) = &*self.state.borrow() {
-            return Err(Problem::new(Code::NotSigning, why));
-        }
-        let now = self.parts.clock.now_ms();
-        let fence = self.parts.store.lease(SEQUENCER, &self.parts.holder, now, LEASE_TTL_MS).await?;
-        fence.ok_or_else(|| Problem::new(Code::NotSigning, "another process holds the sequencer's lease"))
+        self.give_back().await;
     }
 
     /// One group: one transaction, one note. The jobs are answered after the note is published.
     async fn commit(&mut self, jobs: Vec<Job>) {
         let (mut group, mut stops) = (Group::default(), Vec::new());
+        // Before drafts are looked up: from here on nobody else appends.
+        let fence = self.fence().await;
         for job in jobs {
             match job {
                 Job::Act(act, reply) => group.acts.push((act, reply)),
@@ -219,9 +223,12 @@ impl Writer {
                 },
             }
         }
-        let result = self.append(&mut group).await;
+        let result = match fence {
+            Ok(fence) => self.append(fence, &mut group).await,
+            Err(problem) => Err(problem),
+        };
         for reply in stops {
-            let _ = self.parts.store.release(SEQUENCER, &self.parts.holder).await;
+            self.give_back().await;
             let _ = reply.send(());
         }
         match result {
@@ -235,7 +242,7 @@ impl Writer {
                 }
             }
             Err(problem) => {
-                self.head = None;
+                self.doubt().await;
                 tracing::warn!(code = problem.code.as_str(), detail = %problem.detail, "nothing appended");
                 group.records.into_iter().for_each(|(_, reply)| drop(reply.send(Err(problem.clone()))));
                 group.acts.into_iter().for_each(|(_, reply)| drop(reply.send(Err(problem.clone()))));
@@ -263,13 +270,13 @@ impl Writer {
         Ok(Prepared { fresh, ofs, known })
     }
 
-    async fn append(&mut self, group: &mut Group) -> Outcome<(std::vec::IntoIter<DraftRow>, Vec<u64>)> {
-        let fence = self.fence().await?;
+    async fn append(&mut self, fence: i64, group: &mut Group) -> Outcome<(std::vec::IntoIter<DraftRow>, Vec<u64>)> {
         if self.fence.replace(fence) != Some(fence) {
             // The lease is newly ours: whoever held it before may have stopped between its append and its note.
             (self.head, self.unpublished) = (None, true);
         }
         self.publish_rest().await?;
+        self.published(group).await?;
         let (mut fresh, mut ofs) = (Vec::new(), Vec::new());
         for (prepared, _) in &mut group.records {
             fresh.append(&mut prepared.fresh);
@@ -289,7 +296,7 @@ impl Writer {
         // From here on the entries may be durable, also when the answer of the database is lost: whoever asks again finds the
         // drafts published, and must not get receipts before their note.
         self.unpublished = true;
-        self.parts.store.append_own(fence, &plan, &rows, &act_rows).await?;
+        self.parts.store.append_own(fence, &plan, &rows, &act_rows).await.map_err(|error| self.refused(error))?;
         // A crash here leaves an unsigned head: at the next start it is read back, hashed and signed.
         if let Err(problem) = self.read_back(&plan).await {
             if problem.code == Code::Damaged {
@@ -316,7 +323,11 @@ impl Writer {
     /// Publishes what an earlier append left unpublished, as a start does: no receipt is given before its note is there.
     async fn publish_rest(&mut self) -> Outcome<()> {
         if self.unpublished {
-            publish_note(&self.parts, &self.parts.store.edge(OWN).await?).await?;
+            let head = self.parts.store.edge(OWN).await?;
+            // Mostly there is nothing: the holder before has ended well.
+            if self.parts.store.head(OWN).await?.published() < head.range.size() {
+                publish_note(&self.parts, &head).await?;
+            }
             self.unpublished = false;
         }
         Ok(())
@@ -372,14 +383,19 @@ pub async fn publish_note(parts: &Parts, head: &Head) -> Outcome<()> {
     let size = head.range.size();
     let checkpoint = Checkpoint { origin: parts.origin.to_string(), size, root: head.range.root() };
     let note = checkpoint.sign(&parts.keys.log).map_err(|error| Problem::new(Code::Internal, error))?;
-    let (path, bytes) = (parts.folder.guard(), note.clone().into_bytes());
-    tokio::task::spawn_blocking(move || replace(&path, &bytes))
-        .await
-        .map_err(|error| Problem::new(Code::Internal, error))?
-        .map_err(|error| fault::of_file("guard file", &error, Code::NotSigning))?;
+    write_guard(&parts.folder, note.clone().into_bytes()).await?;
     // A crash here leaves a guard ahead of the published note, equal to the head: the next start publishes it.
     parts.store.set_note(OWN, size, note.as_bytes()).await?;
     Ok(())
+}
+
+/// Replaces the guard file.
+pub(crate) async fn write_guard(folder: &Folder, note: Vec<u8>) -> Outcome<()> {
+    let path = folder.guard();
+    tokio::task::spawn_blocking(move || replace(&path, &note))
+        .await
+        .map_err(|error| Problem::new(Code::Internal, error))?
+        .map_err(|error| fault::of_file("guard file", &error, Code::NotSigning))
 }
 
 async fn gather(first: Job, queue: &mut mpsc::Receiver<Job>) -> Vec<Job> {

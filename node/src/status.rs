@@ -29,7 +29,7 @@ pub async fn status(node: &Node) -> Outcome<Value> {
     for row in node.peers().await? {
         peers.push(peer(node, &row).await?);
     }
-    Ok(json!({
+    let mut status = json!({
         "origin": node.origin.as_str(),
         "did": node.did.as_str(),
         "url": node.config.base_url(),
@@ -44,7 +44,12 @@ pub async fn status(node: &Node) -> Outcome<Value> {
         "peers": peers,
         "findings": findings(node).await?,
         "agreements": agreements(node),
-    }))
+    });
+    // Only where there may be other servers.
+    if let (Some(group), Some(members)) = (crate::group::status(node).await?, status.as_object_mut()) {
+        members.insert("group".to_owned(), group);
+    }
+    Ok(status)
 }
 
 /// Records pulled since the process started, and the time that took.

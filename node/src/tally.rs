@@ -120,8 +120,10 @@ async fn parties(store: &dyn Store, known: &Known) -> Outcome<Vec<OriginRow>> {
 /// `behind` when we hold less than asked; `split-view` when our root at a head differs; the store fails.
 pub async fn state(node: &Arc<Node>, known: &Arc<Known>, question: &Question) -> Outcome<Statement> {
     crate::reconcile::run(node).await?;
-    let _no_change_meanwhile = node.reconciling.lock().await;
-    compute(node.store.as_ref(), node.clock.now_ms(), known, question).await
+    let no_change_meanwhile = crate::reconcile::alone(node).await?;
+    let statement = compute(node.store.as_ref(), node.clock.now_ms(), known, question).await;
+    no_change_meanwhile.give_back().await;
+    statement
 }
 
 /// The same of a store whose queue is empty and stays so meanwhile.

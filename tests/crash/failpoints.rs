@@ -8,7 +8,13 @@ use hefu_tests::faulty::{After, Failpoint, Fault, METHODS};
 use std::collections::BTreeMap;
 
 /// Methods that a node does not call while it runs.
-const NOT_CALLED: [(&str, &str); 1] = [("audits", "the audit is written, and read by people with tools of their own")];
+const NOT_CALLED: [(&str, &str); 4] = [
+    ("audits", "the audit is written, and read by people with tools of their own"),
+    ("leases", SEVERAL),
+    ("want", SEVERAL),
+    ("registry_version", SEVERAL),
+];
+const SEVERAL: &str = "only servers that share a database look at each other's leases and changes";
 
 const BOTH: [(Fault, After); 2] = [(Fault::Failed, After::GoesOn), (Fault::Persisted, After::Dies)];
 const OTHERS: [(Fault, After); 2] = [(Fault::Failed, After::Dies), (Fault::Persisted, After::GoesOn)];

@@ -9,6 +9,7 @@ mod postgres;
 mod publish;
 mod pull;
 mod recognition;
+mod servers;
 mod silence;
 mod tally;
 

@@ -36,6 +36,65 @@ pub(super) async fn a_lease_given_back_is_free_and_its_fence_grows(store: &dyn S
     assert!(lease("two", 2).await.unwrap().unwrap() > second, "to the same holder too");
 }
 
+pub(super) async fn a_lease_that_is_wanted_goes_to_who_wants_it(store: &dyn Store) {
+    let lease = |holder, now| store.lease("x", holder, now, 100);
+    store.want("x", "two", 0, 100).await.unwrap();
+    assert_eq!(store.leases("x").await.unwrap(), [], "nobody ever took it");
+    let first = lease("one", 7).await.unwrap().unwrap();
+    store.want("x", "one", 7, 100).await.unwrap();
+    store.want("x", "two", 10, 50).await.unwrap();
+    store.want("x", "three", 20, 500).await.unwrap();
+    let rows = store.leases("x").await.unwrap();
+    let row = &rows[0];
+    assert_eq!((row.name.as_str(), row.holder.as_deref(), row.fence, row.since_ms), ("x", Some("one"), first, 7));
+    assert_eq!((row.wanted_by.as_deref(), row.wanted_until_ms), (Some("two"), 60), "the first wish stands");
+    assert_eq!(lease("one", 30).await.unwrap(), Some(first), "its holder renews it all the same");
+    store.release("x", "one").await.unwrap();
+    assert_eq!(lease("three", 40).await.unwrap(), None);
+    assert_eq!(lease("one", 40).await.unwrap(), None, "nor does who gave it back");
+    let second = lease("two", 40).await.unwrap().unwrap();
+    assert!(second > first);
+    let row = store.leases("x").await.unwrap().remove(0);
+    assert_eq!((row.wanted_by, row.since_ms), (None, 40));
+    store.lease("y", "one", 0, 100).await.unwrap();
+    assert_eq!(store.leases("").await.unwrap().len(), 2);
+}
+
+pub(super) async fn a_wish_ends_when_it_is_met_or_runs_out(store: &dyn Store) {
+    let lease = |holder, now| store.lease("x", holder, now, 100);
+    lease("one", 0).await.unwrap();
+    store.want("x", "two", 0, 50).await.unwrap();
+    store.want("x", "two", 40, 50).await.unwrap();
+    store.release("x", "one").await.unwrap();
+    assert_eq!(lease("three", 89).await.unwrap(), None, "the wish was repeated at 40");
+    assert!(lease("three", 90).await.unwrap().is_some());
+    // A lease that has run out is kept for whoever wants it, too.
+    store.want("x", "two", 180, 50).await.unwrap();
+    assert_eq!(lease("one", 200).await.unwrap(), None);
+    assert!(lease("two", 200).await.unwrap().is_some());
+    store.want("x", "one", 210, 50).await.unwrap();
+    store.want("x", "three", 260, 50).await.unwrap();
+    assert_eq!(store.leases("x").await.unwrap()[0].wanted_by.as_deref(), Some("three"), "after one's has run out");
+}
+
+pub(super) async fn of_many_who_take_a_lease_at_once_one_gets_it(store: &dyn Store) {
+    let names: Vec<String> = (0..8).map(|n| format!("server {n}")).collect();
+    for round in 0..5 {
+        let now = round * 1_000;
+        let takes = names.iter().map(|name| store.lease("x", name, now, 100));
+        let taken = futures_util::future::join_all(takes).await;
+        assert_eq!(taken.into_iter().filter(|fence| fence.as_ref().unwrap().is_some()).count(), 1);
+    }
+}
+
+pub(super) async fn the_registry_has_another_version_after_each_change(store: &dyn Store) {
+    let before = store.registry_version().await.unwrap();
+    super::fixture::two_origins(store).await;
+    let after = store.registry_version().await.unwrap();
+    assert!(after > before);
+    assert_eq!(store.registry_version().await.unwrap(), after);
+}
+
 pub(super) async fn a_nonce_is_used_once(store: &dyn Store) {
     let take = |key, nonce: u8, now| {
         let nonce = [nonce; 16];

@@ -11,8 +11,8 @@ use hefu_federation::tree::Hash;
 use hefu_node::store::records::{Listing, RecordStore};
 use hefu_node::store::{
     ActRow, AgreementNo, AgreementStore, BucketKey, BucketRow, DirtyRow, DocumentRow, DraftRow, EvaluatedKey, Found,
-    GuardStore, LogStore, OriginNo, OriginRow, OwnRecord, PayloadRow, PayloadStore, ReconcileStore, Search, Store,
-    StoreError, StoreResult, StoredHead, TokenRow, TokenStore,
+    GuardStore, LeaseRow, LeaseStore, LogStore, OriginNo, OriginRow, OwnRecord, PayloadRow, PayloadStore,
+    ReconcileStore, Search, Store, StoreError, StoreResult, StoredHead, TokenRow, TokenStore,
 };
 use hefu_schemas::id::{AgreementId, Did, Digest, Origin, RecordId};
 use hefu_schemas::record::Kind;
@@ -276,6 +276,11 @@ delegate! {
         read audits(limit: usize) -> Vec<(i64, String, String, Value)>;
         read check() -> Vec<String>;
         read quick_check() -> Vec<String>;
+    }
+    impl LeaseStore {
+        read leases(beginning: &str) -> Vec<LeaseRow>;
+        write want(name: &str, who: &str, now_ms: i64, ttl_ms: i64) -> ();
+        read registry_version() -> u64;
     }
     impl TokenStore {
         write add_token(hash: &[u8; 32], row: &TokenRow) -> i64;

@@ -352,18 +352,7 @@ impl TestNode {
     /// # Errors
     /// As of publishing.
     pub async fn publish_lines(&self, lines: Vec<Vec<u8>>, options: Options) -> Outcome<Vec<DraftRow>> {
-        let mut staging = Staging::begin(self.node(), options)?;
-        for chunk in lines.chunks(CHUNK) {
-            staging.push(chunk.to_vec()).await?;
-        }
-        let submission = staging.finish().await?;
-        let (sender, mut batches) = tokio::sync::mpsc::channel(lines.len() / MAX_SUBMISSION + 2);
-        submission.append(sender).await?;
-        let mut receipts = Vec::with_capacity(lines.len());
-        while let Some(batch) = batches.recv().await {
-            receipts.extend(batch);
-        }
-        Ok(receipts)
+        publish_lines(self.node(), lines, options).await
     }
 
     /// Evaluates all rules on what has come, and lists the open findings as (rule, record ids).
@@ -378,6 +367,35 @@ impl TestNode {
         };
         found.iter().map(|(_, _, finding)| (finding.rule.code().to_owned(), records(finding))).collect()
     }
+}
+
+/// Publishes lines on an open node.
+///
+/// # Errors
+/// As of publishing.
+pub async fn publish_lines(node: &Arc<Node>, lines: Vec<Vec<u8>>, options: Options) -> Outcome<Vec<DraftRow>> {
+    let mut staging = Staging::begin(node, options)?;
+    for chunk in lines.chunks(CHUNK) {
+        staging.push(chunk.to_vec()).await?;
+    }
+    let submission = staging.finish().await?;
+    let (sender, mut batches) = tokio::sync::mpsc::channel(lines.len() / MAX_SUBMISSION + 2);
+    submission.append(sender).await?;
+    let mut receipts = Vec::with_capacity(lines.len());
+    while let Some(batch) = batches.recv().await {
+        receipts.extend(batch);
+    }
+    Ok(receipts)
+}
+
+/// Makes the folder of a further server of a node's city: its settings and keys, and nothing else.
+///
+/// # Panics
+/// When a file cannot be copied.
+pub fn join_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    std::fs::copy(from.join("hefu.toml"), to.join("hefu.toml")).expect("its settings");
+    copy_folder(&from.join("keys"), &to.join("keys"));
 }
 
 /// Copies a closed node's folder, or makes one as it was.

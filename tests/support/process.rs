@@ -147,6 +147,12 @@ impl Serving {
         (first, second)
     }
 
+    /// A node whose folder is there already, on a port of its own; not started yet.
+    pub fn on(dir: PathBuf) -> Self {
+        let listener = Some(free_port());
+        Self { dir, url: String::new(), fingerprint: String::new(), ca: PathBuf::new(), listener, child: None }
+    }
+
     async fn init_at(base: &Path, code: &str, listener: TcpListener) -> Self {
         let url = format!("https://localhost:{}", listener.local_addr().expect("its address").port());
         let file = |what: &str| base.join(format!("{code}-{what}.pem"));
@@ -214,6 +220,16 @@ impl Serving {
         self.listener = None;
     }
 
+    /// Sends a signal to the process, e.g. `STOP`.
+    ///
+    /// # Panics
+    /// When it was not started.
+    pub async fn signal(&self, name: &str) {
+        let pid = self.child.as_ref().and_then(Child::id).expect("a started process");
+        let sent = Command::new("kill").args(["-s", name, &pid.to_string()]).status().await.expect("kill");
+        assert!(sent.success());
+    }
+
     /// Waits until the process ends by itself; its exit code.
     ///
     /// # Panics
@@ -228,9 +244,7 @@ impl Serving {
     /// # Panics
     /// When it was not started.
     pub async fn stop(&mut self) -> Option<i32> {
-        let pid = self.child.as_ref().and_then(Child::id).expect("a started process");
-        let sent = Command::new("kill").arg(pid.to_string()).status().await.expect("kill");
-        assert!(sent.success());
+        self.signal("TERM").await;
         self.ended().await
     }
 }

@@ -27,7 +27,9 @@ impl Status {
             return Ok(0);
         }
         output::data(node(globals, &status));
-        for part in [peers(globals, &status), agreements(globals, &status)].into_iter().flatten() {
+        for part in
+            [servers(globals, &status), peers(globals, &status), agreements(globals, &status)].into_iter().flatten()
+        {
             output::data(format!("\n{part}"));
         }
         Ok(0)
@@ -74,7 +76,54 @@ fn node(globals: &Globals, status: &Value) -> String {
         (say("待核对".into(), "waiting".into()), say(format!("{waiting} 项"), format!("{waiting} to be evaluated"))),
         (say("待处理差异".into(), "open findings".into()), findings),
     ];
-    output::table(&rows.map(|(name, value)| vec![name, value]))
+    let mut rows: Vec<Vec<String>> = rows.map(|(name, value)| vec![name, value]).to_vec();
+    if let Some(group) = status.get("group") {
+        rows.push(vec![say("本机".into(), "this server".into()), role(globals, group)]);
+    }
+    output::table(&rows)
+}
+
+/// Which server answers, and whether it holds the right to append.
+fn role(globals: &Globals, group: &Value) -> String {
+    let (server, sequencer) = (text(group, "server"), group.get("sequencer").unwrap_or(&Value::Null));
+    let (holder, since) = (text(sequencer, "server"), text(sequencer, "since"));
+    match (group.get("role").and_then(Value::as_str), sequencer.is_null()) {
+        (Some("holder"), _) => output::text(
+            globals,
+            format!("{server}：持有签发权（自 {since}）"),
+            format!("{server}: holds the sequencer since {since}"),
+        ),
+        (_, true) => output::text(
+            globals,
+            format!("{server}：待命（目前无人持有签发权）"),
+            format!("{server}: standby, nobody holds the sequencer"),
+        ),
+        _ => output::text(
+            globals,
+            format!("{server}：待命（{holder} 自 {since} 持有签发权）"),
+            format!("{server}: standby, {holder} holds the sequencer since {since}"),
+        ),
+    }
+}
+
+/// The servers on the same database.
+fn servers(globals: &Globals, status: &Value) -> Option<String> {
+    let servers = status.get("group")?.get("servers")?.as_array()?;
+    let head = output::text(globals, "服务器|角色|启动于|正在进行", "SERVER|ROLE|THERE SINCE|DOING");
+    let mut rows = vec![head.split('|').map(str::to_owned).collect::<Vec<_>>()];
+    for server in servers {
+        let holds = server.get("role").and_then(Value::as_str) == Some("holder");
+        let role = if holds { ("持有签发权", "holder") } else { ("待命", "standby") };
+        let pulls = server.get("pulls").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+        let mut doing: Vec<String> =
+            pulls.map(|peer| output::text(globals, format!("拉取 {peer}"), format!("pulls {peer}"))).collect();
+        if server.get("reconciles") == Some(&Value::Bool(true)) {
+            doing.push(output::text(globals, "核对", "reconciles"));
+        }
+        let doing = if doing.is_empty() { "–".to_owned() } else { doing.join(", ") };
+        rows.push(vec![text(server, "server"), output::text(globals, role.0, role.1), text(server, "since"), doing]);
+    }
+    Some(output::table(&rows))
 }
 
 fn peers(globals: &Globals, status: &Value) -> Option<String> {

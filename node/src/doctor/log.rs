@@ -2,6 +2,7 @@
 
 use super::{Check, Patient};
 use crate::config::database::Place;
+use crate::group;
 use crate::guard::stored_root;
 use crate::problem::Outcome;
 use crate::store::OWN;
@@ -15,13 +16,29 @@ const AHEAD_S: i64 = 60;
 const WAL_LEN: u64 = 512 * 1024 * 1024;
 
 pub(super) async fn examine(patient: &Patient<'_>) -> Outcome<Vec<Check>> {
-    Ok(vec![
-        database(patient).await?,
-        the_log(patient).await?,
-        signing(patient),
-        guard(patient).await?,
-        clock(patient).await?,
-    ])
+    let mut checks = vec![database(patient).await?];
+    if !patient.config.database.is_embedded() {
+        checks.push(servers(patient).await?);
+    }
+    checks.extend([the_log(patient).await?, signing(patient), guard(patient).await?, clock(patient).await?]);
+    Ok(checks)
+}
+
+/// Who shares the database.
+async fn servers(patient: &Patient<'_>) -> Outcome<Check> {
+    let (names, holder) = group::names(patient.store, patient.clock.now_ms()).await?;
+    let expected = ("有一台服务器持有签发权", "one server holds the sequencer");
+    let all = if names.is_empty() { "–".to_owned() } else { names.join(", ") };
+    let seen = |zh: &str, en: &str| Text::new(format!("{zh}；在线：{all}"), format!("{en}; there are: {all}"));
+    Ok(match holder {
+        Some(holder) => {
+            Check::new("servers", seen(&format!("{holder} 持有签发权"), &format!("{holder} holds it")), expected)
+        }
+        None => Check::new("servers", seen("无人持有签发权", "nobody holds it"), expected).warning(
+            "若应有服务器在运行，请查看各机的 hefu status。",
+            "if a server should be running, see `hefu status` on each",
+        ),
+    })
 }
 
 async fn database(patient: &Patient<'_>) -> Outcome<Check> {

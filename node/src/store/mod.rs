@@ -9,6 +9,7 @@ pub(crate) mod db;
 mod error;
 pub(crate) mod fault;
 mod head;
+mod lease;
 mod number;
 pub mod postgres;
 pub mod records;
@@ -20,6 +21,7 @@ pub use error::{StoreError, StoreResult};
 
 pub use db::Database;
 pub use db::tables::{Keep, TABLES, Table};
+pub use lease::{LeaseRow, LeaseStore, RECONCILER};
 pub use token::{TokenRow, TokenStore};
 
 pub use agreements::{AgreementStore, DocumentRow};
@@ -439,10 +441,17 @@ pub trait GuardStore: Send + Sync {
 
 /// Everything that a node needs of its database.
 pub trait Store:
-    LogStore + PayloadStore + AgreementStore + ReconcileStore + GuardStore + TokenStore + records::RecordStore
+    LogStore + PayloadStore + AgreementStore + ReconcileStore + GuardStore + LeaseStore + TokenStore + records::RecordStore
 {
 }
 impl<T> Store for T where
-    T: LogStore + PayloadStore + AgreementStore + ReconcileStore + GuardStore + TokenStore + records::RecordStore
+    T: LogStore
+        + PayloadStore
+        + AgreementStore
+        + ReconcileStore
+        + GuardStore
+        + LeaseStore
+        + TokenStore
+        + records::RecordStore
 {
 }

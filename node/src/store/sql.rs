@@ -150,11 +150,25 @@ pub(super) const ADD_TALLY: &str = "INSERT INTO tally (agreement, as_of, party, 
 pub(super) const TALLIES: &str =
     "SELECT as_of, party, statement FROM tally WHERE agreement = $1 ORDER BY as_of DESC, party LIMIT $2";
 
-/// Takes or renews a lease: by its holder always, by another only when it is given back or has run out.
-pub(super) const LEASE: &str = "INSERT INTO lease (name, holder, fence, until_ms) VALUES ($1, $2, 1, $3) \
+/// Takes or renews a lease: by its holder always, by another only when it is given back or has run out, and when nobody else
+/// wants it next.
+pub(super) const LEASE: &str = "INSERT INTO lease (name, holder, fence, until_ms, since_ms) VALUES ($1, $2, 1, $3, $4) \
      ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until_ms = excluded.until_ms, \
-     fence = CASE WHEN lease.holder = excluded.holder THEN lease.fence ELSE lease.fence + 1 END \
-     WHERE lease.holder IS NULL OR lease.holder = excluded.holder OR lease.until_ms <= $4 RETURNING fence";
+     fence = CASE WHEN lease.holder = excluded.holder THEN lease.fence ELSE lease.fence + 1 END, \
+     since_ms = CASE WHEN lease.holder = excluded.holder THEN lease.since_ms ELSE excluded.since_ms END, \
+     wanted_by = CASE WHEN lease.holder = excluded.holder THEN lease.wanted_by END \
+     WHERE lease.holder = excluded.holder OR (lease.holder IS NULL OR lease.until_ms <= $4) \
+     AND (lease.wanted_by IS NULL OR lease.wanted_by = excluded.holder OR lease.wanted_until_ms <= $4) RETURNING fence";
+/// Notes who wants a lease next.
+pub(super) const WANT: &str = "UPDATE lease SET wanted_by = $2, wanted_until_ms = $3 \
+     WHERE name = $1 AND (holder IS NULL OR holder <> $2) \
+     AND (wanted_by IS NULL OR wanted_by = $2 OR wanted_until_ms <= $4)";
+/// Leases whose names begin so.
+pub(super) const LEASES: &str = "SELECT name, holder, fence, until_ms, since_ms, wanted_by, wanted_until_ms FROM lease \
+     WHERE substr(name, 1, length($1)) = $1 ORDER BY name";
+/// Rows of which the registry is made: none is ever taken away.
+pub(super) const REGISTRY_VERSION: &str = "SELECT (SELECT COUNT(*) FROM origin) + (SELECT COUNT(*) FROM document) \
+     + (SELECT COUNT(*) FROM agreement_proof) + (SELECT COUNT(*) FROM agreement_act) + (SELECT COUNT(*) FROM linkage)";
 /// Gives a lease back. The fence stays, so that the next holder's is larger.
 pub(super) const RELEASE: &str = "UPDATE lease SET holder = NULL WHERE name = $1 AND holder = $2";
 /// Notes a nonce.

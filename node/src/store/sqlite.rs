@@ -82,7 +82,7 @@ impl Database {
         }
         let reading = options.pragma("cache_size", READER_CACHE).pragma("query_only", "ON");
         let readers = pool(READERS).connect_with(reading).await?;
-        Ok(Self { pools: Pools::Sqlite { writer, readers } })
+        Ok(Self::of(Pools::Sqlite { writer, readers }))
     }
 }
 
@@ -161,11 +161,12 @@ async fn is_at_rest(conn: &mut SqliteConnection) -> sqlx::Result<bool> {
 }
 
 /// The migrations, built into the program: version, name, statements.
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (1, "store", include_str!("../../migrations/sqlite/0001_store.sql")),
     (2, "references", include_str!("../../migrations/sqlite/0002_references.sql")),
     (3, "token", include_str!("../../migrations/sqlite/0003_token.sql")),
     (4, "corrections", include_str!("../../migrations/sqlite/0004_corrections.sql")),
+    (5, "lease", include_str!("../../migrations/sqlite/0005_lease.sql")),
 ];
 
 fn migrator() -> Migrator {

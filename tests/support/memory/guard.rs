@@ -3,22 +3,25 @@
 use super::Memory;
 use super::model::Lease;
 use async_trait::async_trait;
-use hefu_node::store::{GuardStore, StoreResult};
+use hefu_node::store::{GuardStore, LeaseRow, LeaseStore, StoreResult};
 
 #[async_trait]
 impl GuardStore for Memory {
     async fn lease(&self, name: &str, holder: &str, now_ms: i64, ttl_ms: i64) -> StoreResult<Option<i64>> {
         self.write("lease", |model| {
             let lax = model.lax.lease;
-            let free = Lease { holder: None, until_ms: 0, fence: 0 };
+            let free = Lease { holder: None, until_ms: 0, fence: 0, since_ms: 0, wish: None };
             let lease = model.leases.entry(name.to_owned()).or_insert(free);
             let is_ours = lease.holder.as_deref() == Some(holder);
-            if !is_ours && !lax && lease.holder.is_some() && lease.until_ms > now_ms {
+            let is_held = lease.holder.is_some() && lease.until_ms > now_ms;
+            let is_wanted = lease.wish.as_ref().is_some_and(|(who, until)| who != holder && *until > now_ms);
+            if !is_ours && !lax && (is_held || is_wanted) {
                 return Ok(None);
             }
             if !is_ours {
                 lease.fence += 1;
                 lease.holder = Some(holder.to_owned());
+                (lease.since_ms, lease.wish) = (now_ms, None);
             }
             lease.until_ms = now_ms.saturating_add(ttl_ms);
             Ok(Some(lease.fence))
@@ -65,5 +68,42 @@ impl GuardStore for Memory {
     }
     async fn quick_check(&self) -> StoreResult<Vec<String>> {
         self.read("quick_check", |_| Ok(Vec::new()))
+    }
+}
+
+#[async_trait]
+impl LeaseStore for Memory {
+    async fn leases(&self, beginning: &str) -> StoreResult<Vec<LeaseRow>> {
+        self.read("leases", |model| {
+            let named = model.leases.iter().filter(|(name, _)| name.starts_with(beginning));
+            let row = |(name, lease): (&String, &Lease)| LeaseRow {
+                name: name.clone(),
+                holder: lease.holder.clone(),
+                fence: lease.fence,
+                until_ms: lease.until_ms,
+                since_ms: lease.since_ms,
+                wanted_by: lease.wish.as_ref().map(|(who, _)| who.clone()),
+                wanted_until_ms: lease.wish.as_ref().map_or(0, |(_, until)| *until),
+            };
+            Ok(named.map(row).collect())
+        })
+    }
+    async fn want(&self, name: &str, who: &str, now_ms: i64, ttl_ms: i64) -> StoreResult<()> {
+        self.write("want", |model| {
+            if let Some(lease) = model.leases.get_mut(name).filter(|lease| lease.holder.as_deref() != Some(who)) {
+                let is_free = lease.wish.as_ref().is_none_or(|(other, until)| other == who || *until <= now_ms);
+                if is_free {
+                    lease.wish = Some((who.to_owned(), now_ms.saturating_add(ttl_ms)));
+                }
+            }
+            Ok(())
+        })
+    }
+    async fn registry_version(&self) -> StoreResult<u64> {
+        self.read("registry_version", |model| {
+            let (origins, documents) = (model.origins.len(), model.documents.len());
+            let rows = origins + documents + model.proofs.len() + model.acts.len() + model.linkages.len();
+            Ok(u64::try_from(rows).unwrap_or(u64::MAX))
+        })
     }
 }

@@ -67,6 +67,9 @@ pub(super) struct Lease {
     pub(super) holder: Option<String>,
     pub(super) until_ms: i64,
     pub(super) fence: i64,
+    pub(super) since_ms: i64,
+    /// Who wants it next, and until when.
+    pub(super) wish: Option<(String, i64)>,
 }
 
 /// Everything that a node keeps.

@@ -20,10 +20,13 @@ impl GuardStore for Database {
     async fn lease(&self, name: &str, holder: &str, now_ms: i64, ttl_ms: i64) -> StoreResult<Option<i64>> {
         let until_ms = now_ms.saturating_add(ttl_ms);
         let query = scalar(sql::LEASE).bind(name).bind(holder).bind(until_ms).bind(now_ms);
-        Ok(query.fetch_optional(&mut self.writer().await?).await?)
+        let fence = query.fetch_optional(&mut self.writer().await?).await?;
+        self.reconciling.taken(name, fence);
+        Ok(fence)
     }
 
     async fn release(&self, name: &str, holder: &str) -> StoreResult<()> {
+        self.reconciling.given_back(name);
         query(sql::RELEASE).bind(name).bind(holder).execute(&mut self.writer().await?).await?;
         Ok(())
     }

@@ -8,8 +8,8 @@
 //!
 //! ```text
 //! lease (share)  ─▶  head of the log  ─▶  agreements, ascending  ─▶  all other rows
-//! append_own         append, absorb,      absorb, queue,
-//!                    add_wanted           commit_evaluations, store_buckets, new numbers
+//! append_own,        append, absorb,      absorb, queue,
+//! reconciling        add_wanted           commit_evaluations, store_buckets, new numbers
 //! ```
 //!
 //! Reads of more than one statement see one committed state in both.
@@ -20,6 +20,7 @@ mod cited;
 mod evaluate;
 mod facts;
 mod guard;
+mod lease;
 mod log;
 pub(crate) mod mark;
 pub(crate) mod moving;
@@ -42,6 +43,9 @@ use session::Session;
 use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqlitePool;
 
+/// How a transaction that writes begins on a server. It locks what others need, so one whose client is paused or gone is ended soon:
+/// before the lease that it locks has run out.
+const WRITING: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '2s'";
 /// How a transaction for reads begins on a server.
 const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
@@ -75,6 +79,7 @@ use transaction;
 #[derive(Debug, Clone)]
 pub struct Database {
     pub(super) pools: Pools,
+    pub(super) reconciling: lease::ReconcilersFence,
 }
 
 /// Connections.
@@ -92,12 +97,16 @@ pub(super) enum Pools {
 }
 
 impl Database {
+    pub(super) fn of(pools: Pools) -> Self {
+        Self { pools, reconciling: lease::ReconcilersFence::default() }
+    }
+
     /// A transaction whose reads are what it changes: in the embedded database it holds the write lock from its start, on a server it
     /// locks what it must (see above).
     async fn begin(&self) -> StoreResult<Session> {
         Ok(match &self.pools {
             Pools::Sqlite { writer, .. } => Session::SqliteTx(writer.begin_with("BEGIN IMMEDIATE").await?),
-            Pools::Postgres(pool) => Session::PostgresTx(pool.begin().await?),
+            Pools::Postgres(pool) => Session::PostgresTx(pool.begin_with(WRITING).await?),
         })
     }
 

@@ -104,6 +104,7 @@ impl ReconcileStore for Database {
     ) -> StoreResult<()> {
         transaction!({
             let mut tx = self.begin().await?;
+            self.reconciling.check(&mut tx).await?;
             tx.lock(sql::LOCK_AGREEMENT, agreement.0).await?;
             evaluate::file(&mut tx, agreement, as_of, dirty, now_ms).await?;
             evaluate::replace_findings(&mut tx, agreement, evaluated, now_ms).await?;
@@ -148,6 +149,7 @@ impl ReconcileStore for Database {
     async fn store_buckets(&self, agreement: AgreementNo, rows: &[BucketRow]) -> StoreResult<()> {
         transaction!({
             let mut tx = self.begin().await?;
+            self.reconciling.check(&mut tx).await?;
             tx.lock(sql::LOCK_AGREEMENT, agreement.0).await?;
             let bind = |args: &mut Args, row: &BucketRow| {
                 args.push(agreement.0).push(i64::from(row.bucket)).push(0_i64).push(row.digest.0.to_vec());

@@ -9,7 +9,10 @@ use sqlx::postgres::PgPool;
 use sqlx::{Postgres, Transaction};
 
 /// The migrations, built into the program: version, name, statements.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "store", include_str!("../../../migrations/postgres/0001_store.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "store", include_str!("../../../migrations/postgres/0001_store.sql")),
+    (2, "lease", include_str!("../../../migrations/postgres/0002_lease.sql")),
+];
 /// What was applied. The digest tells whether a released migration was edited.
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migration (version bigint PRIMARY KEY, name text NOT NULL, \
      digest bytea NOT NULL)";
@@ -67,11 +70,17 @@ pub(super) async fn update(pool: &PgPool) -> StoreResult<()> {
     apply(pool).await
 }
 
+/// Whether another server was making the same table: the row, the type or the table was there first.
+fn collides(error: &sqlx::Error) -> bool {
+    let state = error.as_database_error().and_then(|error| error.code());
+    matches!(state.as_deref(), Some("23505" | "42710" | "42P07"))
+}
+
 /// Makes the table of migrations. Two servers that do so at once may collide in the catalogue in spite of `IF NOT EXISTS`.
 async fn begin_table(pool: &PgPool) -> StoreResult<()> {
     for _ in 1..ATTEMPTS {
         match sqlx::raw_sql(TABLE).execute(pool).await {
-            Err(error) if error.as_database_error().is_some_and(|error| error.is_unique_violation()) => {}
+            Err(error) if collides(&error) => {}
             other => return Ok(other.map(|_| ())?),
         }
     }

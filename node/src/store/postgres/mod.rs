@@ -69,7 +69,7 @@ impl Database {
 
     /// Opens it as it is, whatever is in it.
     pub(crate) async fn connect_any(address: &Address) -> StoreResult<Self> {
-        Ok(Self { pools: Pools::Postgres(connect(address).await?) })
+        Ok(Self::of(Pools::Postgres(connect(address).await?)))
     }
 
     /// Whether nothing is in the database but what a refused `init` or an interrupted move may have left.

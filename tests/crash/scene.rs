@@ -363,14 +363,13 @@ impl Scene {
             "/v1/peers".to_owned(),
             "/v1/records".to_owned(),
             "/v1/findings?records=true".to_owned(),
-            "/v1/inspect/records".to_owned(),
             format!("/v1/inspect/records/{record}"),
             format!("/v1/inspect/records/{record}/history"),
         ];
         for path in paths {
             good(control(&self.km, Method::GET, &path, "").await)?;
         }
-        for path in ["/v1/fsck", "/v1/doctor"] {
+        for path in ["/v1/inspect/records", "/v1/fsck", "/v1/doctor"] {
             good(control(&self.km, Method::POST, path, "{}").await)?;
         }
         let seen = format!("/v1/seen/{}", Digest::of(self.cd.city.origin.as_str().as_bytes()));

@@ -117,7 +117,7 @@ pub const TABLES: &[Table] = &[
     table!(Copied, tally (agreement Int, as_of Text, party Int, statement Blob, received_ms Int), key (agreement, as_of, party)),
     table!(Copied, seen_note (origin_hash Text, size Int, note Blob), key (origin_hash)),
     table!(Left("当前由谁写入：迁移后无人持有；仅带走递增的序号", "who may write now: nobody; only the fences are carried over, so that they go on growing"),
-        lease (name Text, holder Text, fence Int, until_ms Int), key (name)),
+        lease (name Text, holder Text, fence Int, until_ms Int, since_ms Int, wanted_by Text, wanted_until_ms Int), key (name)),
     // Also those that have expired: they are few, and the next request forgets them.
     table!(Copied, nonce (key_id Text, nonce Blob, expires_s Int), key (key_id, nonce)),
     table!(Numbered, audit (no Int, at_ms Int, action Text, reason Text, detail Text), key (no)),

@@ -248,7 +248,7 @@ const PULL: &str = "pull:";
 /// Takes the right to pull a peer.
 ///
 /// # Errors
-/// As [`claim`].
+/// As [`claim()`].
 pub async fn to_pull(node: &Node, origin: &str, patience: Duration) -> Outcome<Option<Claim>> {
     claim(node, &format!("{PULL}{origin}"), patience).await
 }
@@ -256,7 +256,7 @@ pub async fn to_pull(node: &Node, origin: &str, patience: Duration) -> Outcome<O
 /// Takes the right to open agreements: of two servers that see the last signature at the same time, one does.
 ///
 /// # Errors
-/// As [`claim`].
+/// As [`claim()`].
 pub async fn to_open(node: &Node) -> Outcome<Option<Claim>> {
     claim(node, "agreements", Duration::from_secs(10)).await
 }

@@ -250,7 +250,8 @@ impl TestNode {
             matches!(store.lease("sequencer", "test", clock.now_ms(), 1000).await, Ok(Some(_)))
         })
         .await;
-        store.release("sequencer", "test").await.expect("the lease is given back");
+        // A connection to a server that one of the doors' threads opened ends with that thread, maybe just now.
+        until("the lease is given back", async || store.release("sequencer", "test").await.is_ok()).await;
         drop(store);
         self.let_go().await;
     }

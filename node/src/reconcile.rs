@@ -22,7 +22,7 @@ use hefu_schemas::id::Origin;
 use jiff::civil::Date;
 use rayon::prelude::*;
 use serde::Serialize;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -191,7 +191,7 @@ async fn evaluate(
 }
 
 /// Upper bound of the entries that an evaluation may see, by origin.
-pub type Bounds = HashMap<OriginNo, u64>;
+pub type Bounds = BTreeMap<OriginNo, u64>;
 
 /// Evaluates keys on a date, with only the entries below `bounds` when given; the evaluation and the number of facts filed under each.
 ///

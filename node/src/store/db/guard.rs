@@ -3,7 +3,7 @@
 use super::session::{Row, query, scalar};
 use super::transaction;
 use super::value::Sql;
-use super::{Database, Pools};
+use super::{Database, Pools, RETRIES};
 use crate::store::number::{damaged, int, limit};
 use crate::store::{GuardStore, StoreResult, postgres, sql, sqlite};
 use async_trait::async_trait;
@@ -27,8 +27,15 @@ impl GuardStore for Database {
 
     async fn release(&self, name: &str, holder: &str) -> StoreResult<()> {
         self.reconciling.given_back(name);
-        query(sql::RELEASE).bind(name).bind(holder).execute(&mut self.writer().await?).await?;
-        Ok(())
+        // A connection ends with the thread that opened it, of a door that closes for one; leases are given back just then. To give
+        // one back twice is no change.
+        let mut runs = 0;
+        loop {
+            match query(sql::RELEASE).bind(name).bind(holder).execute(&mut self.writer().await?).await {
+                Err(sqlx::Error::Io(_)) if runs < RETRIES => runs += 1,
+                released => break Ok(released.map(drop)?),
+            }
+        }
     }
 
     async fn use_nonce(&self, key_id: &str, nonce: &[u8; 16], expires_s: i64, now_s: i64) -> StoreResult<bool> {

@@ -49,7 +49,7 @@ const WRITING: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '2
 /// How a transaction for reads begins on a server.
 const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
-/// How often a transaction is run again that the server gave up for another's sake.
+/// How often something is run again that the server gave up for another's sake, or that may be done twice.
 const RETRIES: u32 = 5;
 
 /// Whether the server gave a transaction up so that another could go on: nothing of it was done, and it may be run again.

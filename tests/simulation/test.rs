@@ -32,8 +32,7 @@ mod tests {
     fn the_same_seed_is_the_same_simulation() {
         for seed in [1, 2, 0xFEED, u64::MAX] {
             let (one, two) = (replay(seed, None), replay(seed, None));
-            // Not yet the number of calls of the store: see docs/TESTING.md.
-            assert_eq!(one.trace, two.trace, "seed {seed:#x}");
+            assert_eq!((one.trace, one.counts), (two.trace, two.counts), "seed {seed:#x}");
         }
         assert_ne!(replay(1, None).trace, replay(2, None).trace);
     }

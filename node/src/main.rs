@@ -8,12 +8,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = Cli::read();
-    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => ExitCode::from(runtime.block_on(run(cli))),
-        Err(error) => {
-            eprintln!("error: the async runtime does not start: {error}");
-            ExitCode::from(5)
-        }
-    }
+    ExitCode::from(run(Cli::read()))
 }

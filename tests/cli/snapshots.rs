@@ -3,6 +3,7 @@
 use super::help::commands;
 use super::nodes::{enter, federation};
 use hefu_tests::process::{run, run_with};
+use hefu_tests::snapshot::mask;
 use hefu_tests::{Serving, Snapshots};
 use std::path::Path;
 
@@ -151,4 +152,24 @@ async fn looking_after(taken: &mut Snapshots, ours: &Serving, mut theirs: Servin
     .unwrap();
     taken.all("config-check-wrong", ours, &["config", "check"]).await;
     taken.all("config-show-wrong", ours, &["config", "show"]).await;
+}
+
+#[test]
+fn what_differs_by_run_is_named_by_what_it_is() {
+    let names = vec![("localhost:40001".to_owned(), "<km>".to_owned())];
+    for (text, masked) in [
+        ("localhost:40001#7 held", "<km>#7 held"),
+        ("urn:uuid:0198f3c2-eb5f-7ff0-b233-b7fef7242aea", "urn:uuid:xxxxxxxx-xxxx-7xxx-xxxx-xxxxxxxxxxxx"),
+        ("at 2026-11-22T03:54:03.12Z, due 2026-11-30", "at YYYY-MM-DDThh:mm:ssZ, due YYYY-MM-DD"),
+        ("2026-11-22T00:00:00+08:00\"", "YYYY-MM-DDThh:mm:ssZ\""),
+        ("urn:hefu:subject:1:vEyHVOEsKfnWaBOoh…", "urn:hefu:subject:1:<subject>…"),
+        ("QualificationRecognition", "QualificationRecognition"),
+        (&"0f".repeat(32), "<hash>"),
+        ("\"t\":1795319643}", "\"t\":<seconds>}"),
+        ("z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK", "<key>"),
+        ("没有，enrollment-connection 530102", "没有，enrollment-connection 530102"),
+        ("5 of 1234", "5 of 1234"),
+    ] {
+        assert_eq!(mask(text, &names), masked);
+    }
 }

@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 
 mod mask;
 
+pub use mask::mask;
+
 /// Variable that makes [`Snapshots::compare`] write.
 const UPDATE: &str = "HEFU_UPDATE";
 
@@ -85,7 +87,7 @@ impl Snapshots {
             let _ = writeln!(text, "! {line}");
         }
         let _ = writeln!(text, "= {code}\n");
-        let masked = mask::mask(&text, &self.names);
+        let masked = mask(&text, &self.names);
         self.taken.entry(name.to_owned()).or_default().push_str(&masked);
     }
 

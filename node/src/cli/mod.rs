@@ -29,10 +29,11 @@ mod token;
 mod verify;
 mod withdraw;
 
-use crate::problem::Outcome;
+use crate::problem::{Code, Outcome, Problem};
 use clap::{Args, Parser, Subcommand};
 use hefu_schemas::text::Lang;
 use std::path::PathBuf;
+use tokio::runtime::Builder;
 
 /// What every command ends with.
 const EXIT_CODES: &str = "\
@@ -161,12 +162,19 @@ impl Cli {
     }
 }
 
-/// Runs a command; its exit code.
-pub async fn run(cli: Cli) -> u8 {
+/// Runs a command to its end; its exit code.
+///
+/// The runtime is started here and not in the program: what an `async fn` does is compiled where it is awaited.
+pub fn run(cli: Cli) -> u8 {
     let globals = cli.globals;
     let default_log = if matches!(cli.command, Command::Serve(_)) { "info" } else { "warn" };
     crate::telemetry::start(default_log);
-    match dispatch(&globals, cli.command).await {
+    let done = Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Problem::new(Code::Internal, format!("the async runtime does not start: {error}")))
+        .and_then(|runtime| runtime.block_on(dispatch(&globals, cli.command)));
+    match done {
         Ok(code) => code,
         Err(problem) => {
             output::problem(&globals, &problem);

@@ -7,7 +7,7 @@ const TIME: &str = "YYYY-MM-DDThh:mm:ssZ";
 const SUBJECT: &str = "urn:hefu:subject:1:";
 
 /// A text with the given names put in, and then everything masked that looks like an id, a hash, a key, a date or a time.
-pub(super) fn mask(text: &str, names: &[(String, String)]) -> String {
+pub fn mask(text: &str, names: &[(String, String)]) -> String {
     let mut named = text.to_owned();
     for (own, name) in names {
         named = named.replace(own.as_str(), name);
@@ -63,29 +63,4 @@ fn date(text: &str) -> bool {
 fn uuid(text: &str) -> bool {
     let dash = |at: usize| [8, 13, 18, 23].contains(&at);
     text.bytes().enumerate().all(|(at, b)| if dash(at) { b == b'-' } else { b.is_ascii_hexdigit() })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_differs_by_run_is_named_by_what_it_is() {
-        let names = vec![("localhost:40001".to_owned(), "<km>".to_owned())];
-        for (text, masked) in [
-            ("localhost:40001#7 held", "<km>#7 held"),
-            ("urn:uuid:0198f3c2-eb5f-7ff0-b233-b7fef7242aea", "urn:uuid:xxxxxxxx-xxxx-7xxx-xxxx-xxxxxxxxxxxx"),
-            ("at 2026-11-22T03:54:03.12Z, due 2026-11-30", "at YYYY-MM-DDThh:mm:ssZ, due YYYY-MM-DD"),
-            ("2026-11-22T00:00:00+08:00\"", "YYYY-MM-DDThh:mm:ssZ\""),
-            ("urn:hefu:subject:1:vEyHVOEsKfnWaBOoh…", "urn:hefu:subject:1:<subject>…"),
-            ("QualificationRecognition", "QualificationRecognition"),
-            (&"0f".repeat(32), "<hash>"),
-            ("\"t\":1795319643}", "\"t\":<seconds>}"),
-            ("z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK", "<key>"),
-            ("没有，enrollment-connection 530102", "没有，enrollment-connection 530102"),
-            ("5 of 1234", "5 of 1234"),
-        ] {
-            assert_eq!(mask(text, &names), masked);
-        }
-    }
 }

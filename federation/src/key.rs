@@ -1,4 +1,8 @@
 //! Keys by role; Multikey text; key ids.
+mod strict;
+
+pub use strict::Claim;
+
 use crate::base58;
 use ed25519_dalek::Signer as _;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
@@ -93,10 +97,15 @@ impl PublicKey {
     pub fn multikey(&self) -> String {
         multikey_text(ED25519_PREFIX, self.0.as_bytes())
     }
-    /// Strict verification (`verify_strict`), the only one in Hefu: batched and plain verification disagree with it on
-    /// small-order and non-canonical points, and two nodes must never disagree.
+    /// Strict verification, the only one in Hefu: batched and plain verification disagree with it on small-order and non-canonical
+    /// points, and two nodes must never disagree. It decides as `verify_strict` of the library does, which the tests of `strict`
+    /// compare it with, without decoding `R` (docs/adr/0016).
     pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> bool {
-        self.0.verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature)).is_ok()
+        strict::verify(&Claim { key: self, message, signature })
+    }
+    /// [`Self::verify`] of many signatures, of any keys: each is decided by itself, they only share an inversion.
+    pub fn verify_all(claims: &[Claim<'_>]) -> Vec<bool> {
+        strict::verify_all(claims)
     }
 }
 

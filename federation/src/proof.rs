@@ -1,6 +1,6 @@
 //! `eddsa-jcs-2022` (W3C Data Integrity EdDSA Cryptosuites v1.0 §3.3), with the contexts pinned.
 use crate::base58;
-use crate::key::{BASE58BTC, ED25519_PREFIX, KeyId, PublicKey, SecretKey, multikey_bytes};
+use crate::key::{BASE58BTC, Claim, ED25519_PREFIX, KeyId, PublicKey, SecretKey, multikey_bytes};
 use hefu_schemas::canonical;
 use hefu_schemas::id::RecordId;
 use hefu_schemas::record::{Kind, Record};
@@ -116,6 +116,38 @@ pub fn verify(
     controller: &str,
     key: &PublicKey,
 ) -> Result<(), ProofError> {
+    if claim(document, contexts, controller, key)?.holds() { Ok(()) } else { Err(ProofError::Signature) }
+}
+
+/// What is left of a proof when all but its signature was checked. Unless the signature is verified too, the proof says nothing.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Claimed<'k> {
+    key: &'k PublicKey,
+    hashes: [u8; 64],
+    signature: [u8; 64],
+}
+impl Claimed<'_> {
+    /// The signature to be verified.
+    pub fn claim(&self) -> Claim<'_> {
+        Claim { key: self.key, message: &self.hashes, signature: &self.signature }
+    }
+    /// Whether the signature holds.
+    pub fn holds(&self) -> bool {
+        self.key.verify(&self.hashes, &self.signature)
+    }
+}
+
+/// [`verify`], all but the last step: the signature is left to be verified, with others.
+///
+/// # Errors
+/// The first check that fails.
+pub fn claim<'k>(
+    document: &Scanned<'_>,
+    contexts: Contexts<'_>,
+    controller: &str,
+    key: &'k PublicKey,
+) -> Result<Claimed<'k>, ProofError> {
     let document = document.root();
     let proof = document.member("proof").filter(Item::is_object).ok_or(ProofError::Missing)?;
     check_members(proof)?;
@@ -130,7 +162,7 @@ pub fn verify(
     }
     let signature = signature(proof)?;
     let hashes = hash_data(document, proof).ok_or(ProofError::Missing)?;
-    if key.verify(&hashes, &signature) { Ok(()) } else { Err(ProofError::Signature) }
+    Ok(Claimed { key, hashes, signature })
 }
 
 /// The detached proof (canonical JSON) of an agreement document. `created`: UTC seconds, years 1970 to 9999.

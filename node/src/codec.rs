@@ -25,9 +25,10 @@ static ENCODER_V1: LazyLock<EncoderDictionary<'static>> = LazyLock::new(|| Encod
 static DECODER_V1: LazyLock<DecoderDictionary<'static>> = LazyLock::new(|| DecoderDictionary::copy(RECORDS_V1));
 
 thread_local! {
-    static COMPRESS_V1: RefCell<Compressor<'static>> = RefCell::new(
+    static COMPRESS_V1: RefCell<(Compressor<'static>, Vec<u8>)> = RefCell::new((
         Compressor::with_prepared_dictionary(&ENCODER_V1).expect("the released dictionary is a zstd dictionary"),
-    );
+        Vec::new(),
+    ));
     static DECOMPRESS_V1: RefCell<Decompressor<'static>> = RefCell::new(
         Decompressor::with_prepared_dictionary(&DECODER_V1).expect("the released dictionary is a zstd dictionary"),
     );
@@ -36,8 +37,14 @@ thread_local! {
 
 /// Compresses with the newest codec: (codec, body).
 pub fn compress(bytes: &[u8]) -> (u8, Vec<u8>) {
-    let body = COMPRESS_V1.with_borrow_mut(|context| context.compress(bytes));
-    (RECORDS_V1_CODEC, body.expect("zstd compresses into a buffer of the size that it asked for"))
+    const ENOUGH: &str = "zstd compresses into a buffer of the size that it asked for";
+    // By way of a buffer that stays: a vector of the size that zstd asks for would be three times as long as the body in it.
+    let body = COMPRESS_V1.with_borrow_mut(|(context, buffer)| {
+        buffer.resize(zstd::zstd_safe::compress_bound(bytes.len()).max(buffer.len()), 0);
+        let len = context.compress_to_buffer(bytes, buffer.as_mut_slice()).expect(ENOUGH);
+        buffer.get(..len).map(<[u8]>::to_vec).expect(ENOUGH)
+    });
+    (RECORDS_V1_CODEC, body)
 }
 
 /// Decompresses; `None` for damaged data or an unknown codec. Never inflates beyond the record limit.

@@ -78,6 +78,8 @@ struct Round<'a> {
     /// The signed checkpoint that was judged in this round.
     note: bytes::Bytes,
     report: Report,
+    /// Bundles that were fetched while those before them were stored, with the size of the log that they follow.
+    ahead: Option<(u64, Outcome<Vec<bytes::Bytes>>)>,
 }
 
 /// How long somebody who asks waits for another server that pulls the same peer.
@@ -151,7 +153,7 @@ impl<'a> Round<'a> {
         let size = head.range.size();
         let state = State { size, frontier: None, checkpoint: None, wanted: Vec::new(), stopped: false };
         let report = Report { origin: peer.origin.to_string(), size, ..Report::default() };
-        Ok(Self { node, peer, client, ring, head, state, note: bytes::Bytes::new(), report })
+        Ok(Self { node, peer, client, ring, head, state, note: bytes::Bytes::new(), report, ahead: None })
     }
 
     /// Brings the replica of the log up to the peer's checkpoint.
@@ -257,31 +259,41 @@ impl<'a> Round<'a> {
         Ok(fetched)
     }
 
-    /// Fetches, verifies and stores the next bundles.
+    /// Verifies and stores the next bundles, while those behind them are fetched.
     async fn entries(&mut self) -> Outcome<()> {
         let frontier = self.state.frontier.take().ok_or_else(|| self.misbehaved("no frontier"))?;
         let size = self.head.range.size();
-        let mut paths = Vec::new();
-        for step in 0..BUNDLES_PER_STEP {
-            let at = if step == 0 { size } else { (size / TILE_WIDTH + step) * TILE_WIDTH };
-            paths.extend(frontier.bundle_at(at));
-        }
-        let fetches = paths.iter().map(|path| self.required_owned(path.to_string(), MAX_BUNDLE_LEN));
-        let bundles = futures_util::future::try_join_all(fetches).await?;
+        let paths = next_bundles(&frontier, size);
+        let bundles = match self.ahead.take().filter(|(at, _)| *at == size) {
+            Some((_, fetched)) => fetched?,
+            None => bundles_at(&self.client, &self.peer, &paths).await?,
+        };
+        let next = (size / TILE_WIDTH + BUNDLES_PER_STEP) * TILE_WIDTH;
+        let (client, peer, paths_ahead) = (self.client.clone(), self.peer.clone(), next_bundles(&frontier, next));
+        let ahead = async {
+            // Nothing is asked for behind the end.
+            if paths_ahead.is_empty() { None } else { Some((next, bundles_at(&client, &peer, &paths_ahead).await)) }
+        };
+        let (stored, ahead) = tokio::join!(self.verify_and_store(frontier, paths, bundles), ahead);
+        self.ahead = ahead;
+        stored
+    }
+
+    async fn verify_and_store(
+        &mut self,
+        frontier: Frontier,
+        paths: Vec<TilePath>,
+        bundles: Vec<bytes::Bytes>,
+    ) -> Outcome<()> {
         // Read before the head is lent out: an empty one would let time run backwards between two steps.
-        let last_t = self.head.t;
-        let head = std::mem::take(&mut self.head);
-        let verified = compute(move || {
+        let (size, last_t) = (self.head.range.size(), self.head.t);
+        let (frontier, verified) = compute(move || {
             let verified = verify(&frontier, &paths, &bundles, size, last_t);
-            (frontier, head, verified)
+            (frontier, verified)
         })
         .await;
-        let (frontier, head, result) = verified;
-        self.head = head;
-        let groups = result.map_err(|error| self.misbehaved(error))?;
-        for group in groups {
-            self.store(&group).await?;
-        }
+        let groups = verified.map_err(|error| self.misbehaved(error))?;
+        self.store(groups).await?;
         let checkpoint = frontier.checkpoint();
         if self.head.range.size() == checkpoint.size {
             self.node.store.set_note(self.peer.no, checkpoint.size, &self.note).await?;
@@ -291,20 +303,27 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
-    async fn store(&mut self, verified: &VerifiedEntries) -> Outcome<()> {
+    /// Stores verified bundles, which follow one another, in one transaction.
+    async fn store(&mut self, groups: Vec<VerifiedEntries>) -> Outcome<()> {
         let mut acts = Vec::new();
-        for (index, entry) in (verified.first()..).zip(verified.entries()) {
-            if let Body::Agreement { digest, act, on } = &entry.body {
-                acts.push(ActRow { origin: self.peer.no, index, digest: *digest, act: *act, on: *on, t: entry.t });
+        let (mut data, mut last_t) = (Vec::new(), self.head.t);
+        for group in groups {
+            for (index, entry) in (group.first()..).zip(group.entries()) {
+                if let Body::Agreement { digest, act, on } = &entry.body {
+                    acts.push(ActRow { origin: self.peer.no, index, digest: *digest, act: *act, on: *on, t: entry.t });
+                }
             }
+            self.note_keys(&group).await?;
+            last_t = group.last_t();
+            data.extend(group.into_data());
         }
-        self.note_keys(verified).await?;
-        let plan = plan_data(&self.head, verified.data().to_vec(), verified.last_t())
+        let new = u64::try_from(data.len()).unwrap_or(0);
+        let plan = plan_data(&self.head, data, last_t)
             .map_err(|error| Problem::new(Code::Internal, format!("append: {error}")))?;
         let stored = self.node.store.append_replica(self.peer.no, &plan, &acts).await;
         stored.inspect_err(|_| self.node.registry.doubt())?;
         self.head = plan.head;
-        self.report.entries += u64::try_from(verified.data().len()).unwrap_or(0);
+        self.report.entries += new;
         self.report.size = self.head.range.size();
         if !acts.is_empty() {
             self.node.registry.reload(self.node.store.as_ref()).await?;
@@ -336,17 +355,37 @@ impl<'a> Round<'a> {
     }
 
     async fn required(&self, path: &str, limit: usize) -> Outcome<bytes::Bytes> {
-        let missing = || self.misbehaved(format!("{path} is missing")).with(MISSING, path.into());
-        self.client.fetch(path, limit).await?.ok_or_else(missing)
-    }
-
-    async fn required_owned(&self, path: String, limit: usize) -> Outcome<bytes::Bytes> {
-        self.required(&path, limit).await
+        required(&self.client, &self.peer, path, limit).await
     }
 
     fn misbehaved(&self, why: impl std::fmt::Display) -> Problem {
-        Problem::new(Code::PeerMisbehaved, format!("{}: {why}", self.peer.origin))
+        misbehaved(&self.peer, why)
     }
+}
+
+fn misbehaved(peer: &OriginRow, why: impl std::fmt::Display) -> Problem {
+    Problem::new(Code::PeerMisbehaved, format!("{}: {why}", peer.origin))
+}
+
+/// Fetches what a peer must have.
+async fn required(client: &Client, peer: &OriginRow, path: &str, limit: usize) -> Outcome<bytes::Bytes> {
+    let missing = || misbehaved(peer, format!("{path} is missing")).with(MISSING, path.into());
+    client.fetch(path, limit).await?.ok_or_else(missing)
+}
+
+/// The bundles of one step behind a log of `size`.
+fn next_bundles(frontier: &Frontier, size: u64) -> Vec<TilePath> {
+    let at = |step| if step == 0 { size } else { (size / TILE_WIDTH + step) * TILE_WIDTH };
+    (0..BUNDLES_PER_STEP).filter_map(|step| frontier.bundle_at(at(step))).collect()
+}
+
+/// Fetches bundles, all at once.
+async fn bundles_at(client: &Client, peer: &OriginRow, paths: &[TilePath]) -> Outcome<Vec<bytes::Bytes>> {
+    let fetch = |path: &TilePath| {
+        let path = path.to_string();
+        async move { required(client, peer, &path, MAX_BUNDLE_LEN).await }
+    };
+    futures_util::future::try_join_all(paths.iter().map(fetch)).await
 }
 
 /// The first entry of a log that we hold nothing of: it must have the fingerprint that people compared.

@@ -7,7 +7,7 @@ use crate::commitment::{Commitment, blind_label, commit};
 use crate::entry::{Audience, Body, Entry};
 use crate::key::{PublicKey, Role};
 use crate::mutant::{self, Mutant};
-use crate::proof::{self, Contexts};
+use crate::proof::{self, Claimed, Contexts};
 use crate::trust::KeyRing;
 use hefu_schemas::agreement::Agreement;
 use hefu_schemas::gate::MAX_RECORD_LEN;
@@ -146,21 +146,34 @@ pub(super) fn supersedes(wanted: &Wanted, document: &Scanned<'_>) -> Result<(), 
     }
 }
 /// The proof holds, and its key was valid at the index. Two checks that share the look-up of the key: where it was not
-/// valid, the key that the proof names is decoded, to tell a bad signature from a bad key.
-pub(super) fn signature(keys: &KeyRing, index: u64, document: &Scanned<'_>) -> Result<(), Failed> {
+/// valid, the key that the proof names is decoded, to tell a bad signature from a bad key. `holds` verifies a signature that is
+/// otherwise good, or keeps it to be verified with others.
+pub(super) fn signature<'k>(
+    keys: &'k KeyRing,
+    index: u64,
+    document: &Scanned<'_>,
+    holds: &mut impl FnMut(Claimed<'k>) -> bool,
+) -> Result<(), Failed> {
     let method = text(document.root(), "/proof/verificationMethod");
     let multikey = method.as_deref().and_then(|method| method.split_once('#')).map(|(_, multikey)| multikey);
-    let valid = multikey.and_then(|multikey| keys.valid_at(Role::Record, multikey, index));
-    let decoded = match valid {
-        Some(_) => None,
-        None => multikey.and_then(|multikey| PublicKey::from_multikey(multikey).ok()),
-    };
-    proof(keys, valid.or(decoded.as_ref()), document)?;
-    Check::KeyAtIndex.require(valid.is_some())
+    if let Some(key) = multikey.and_then(|multikey| keys.valid_at(Role::Record, multikey, index)) {
+        return proof(keys, key, document, holds);
+    }
+    let key = multikey.and_then(|multikey| PublicKey::from_multikey(multikey).ok());
+    match key {
+        Some(key) => proof(keys, &key, document, &mut |claimed| claimed.holds())?,
+        None => Check::Proof.require(mutant::on(Mutant::Proof))?,
+    }
+    Err(Check::KeyAtIndex.invalid())
 }
-fn proof(keys: &KeyRing, key: Option<&PublicKey>, document: &Scanned<'_>) -> Result<(), Failed> {
-    let verify = |key| proof::verify(document, Contexts::Exactly(&CONTEXTS), keys.did().as_str(), key).is_ok();
-    Check::Proof.require(key.is_some_and(verify) || mutant::on(Mutant::Proof))
+fn proof<'k>(
+    keys: &KeyRing,
+    key: &'k PublicKey,
+    document: &Scanned<'_>,
+    holds: &mut impl FnMut(Claimed<'k>) -> bool,
+) -> Result<(), Failed> {
+    let claimed = proof::claim(document, Contexts::Exactly(&CONTEXTS), keys.did().as_str(), key);
+    Check::Proof.require(claimed.is_ok_and(holds) || mutant::on(Mutant::Proof))
 }
 /// The agreement pins the schema that the record names, by the digest of the file that we have. A kind or file that we do
 /// not have may be of a later version: quarantined (G5). That the file is that of the kind, its own `const` says.

@@ -3,8 +3,10 @@ use super::check::{self, Check, Failed};
 use super::payload::PayloadState;
 use crate::agreement::Standing;
 use crate::entry::{Body, Entry};
+use crate::key::PublicKey;
 use crate::linkage::Linkage;
 use crate::page::{Line, Page};
+use crate::proof::Claimed;
 use crate::trust::KeyRing;
 use hefu_schemas::agreement::Agreement;
 use hefu_schemas::id::RecordId;
@@ -84,6 +86,41 @@ pub fn judge_line_then<T>(
     record: &[u8],
     held: impl FnOnce(&Scanned<'_>) -> T,
 ) -> (Judged, Option<T>) {
+    judge_with(judge, wanted, salt, record, held, &mut |claimed| claimed.holds())
+}
+/// [`judge_line_then`] of many lines: the same verdicts, with their signatures verified together, each by itself, once all else
+/// was checked. A line whose signature turns out not to hold is judged again alone: that names the check.
+pub fn judge_lines_then<T>(
+    judge: &Judge<'_>,
+    lines: &[(&Wanted, [u8; 32], &[u8])],
+    held: impl Fn(&Wanted, &Scanned<'_>) -> T,
+) -> Vec<(Judged, Option<T>)> {
+    let mut claims = Vec::with_capacity(lines.len());
+    let mut judged = Vec::with_capacity(lines.len());
+    for (at, (wanted, salt, record)) in lines.iter().enumerate() {
+        let mut later = |claimed| {
+            claims.push((at, claimed));
+            true
+        };
+        judged.push(judge_with(judge, wanted, *salt, record, |document| held(wanted, document), &mut later));
+    }
+    let answers = PublicKey::verify_all(&claims.iter().map(|(_, claimed)| claimed.claim()).collect::<Vec<_>>());
+    for ((at, _), _) in claims.iter().zip(answers).filter(|(_, holds)| !holds) {
+        if let (Some(judged), Some((wanted, salt, record))) = (judged.get_mut(*at), lines.get(*at)) {
+            *judged = judge_line_then(judge, wanted, *salt, record, |document| held(wanted, document));
+        }
+    }
+    judged
+}
+/// Judges a line; `holds` says whether a signature does.
+fn judge_with<'j, T>(
+    judge: &Judge<'j>,
+    wanted: &Wanted,
+    salt: [u8; 32],
+    record: &[u8],
+    held: impl FnOnce(&Scanned<'_>) -> T,
+    holds: &mut impl FnMut(Claimed<'j>) -> bool,
+) -> (Judged, Option<T>) {
     let document = match read(wanted, &salt, record) {
         Ok(document) => document,
         Err(failed) => {
@@ -91,7 +128,7 @@ pub fn judge_line_then<T>(
             return (Judged::without_payload(wanted.index, failed.state, reason), None);
         }
     };
-    let failed = examine(judge, wanted, &document).err();
+    let failed = examine(judge, wanted, &document, holds).err();
     let keep = match failed {
         None => true,
         // Deny by default: where the scope was not reached it is asked for now.
@@ -118,12 +155,17 @@ fn read<'a>(wanted: &Wanted, salt: &[u8; 32], record: &'a [u8]) -> Result<Scanne
     check::canonical(record)
 }
 /// The checks of a document, in their order.
-fn examine(judge: &Judge<'_>, wanted: &Wanted, document: &Scanned<'_>) -> Result<(), Failed> {
+fn examine<'j>(
+    judge: &Judge<'j>,
+    wanted: &Wanted,
+    document: &Scanned<'_>,
+    holds: &mut impl FnMut(Claimed<'j>) -> bool,
+) -> Result<(), Failed> {
     check::issuer(judge.keys, document)?;
     check::label(judge, &wanted.entry, document)?;
     check::entry_kind(&wanted.entry, document)?;
     check::supersedes(wanted, document)?;
-    check::signature(judge.keys, wanted.index, document)?;
+    check::signature(judge.keys, wanted.index, document, holds)?;
     let kind = check::schema(judge.standing.agreement, document)?;
     check::content(kind, document)?;
     check::open(judge.standing, judge.keys, wanted)?;
@@ -210,7 +252,9 @@ mod tests {
     };
     use super::*;
     use crate::page::{Asked, PageWriter, read};
+    use hefu_schemas::canonical;
     use hefu_schemas::id::AgreementId;
+    use serde_json::Value;
 
     const UNTIL: u64 = 30;
 
@@ -225,7 +269,11 @@ mod tests {
         let standing = world.standing();
         let judge = Judge { keys: &world.keys, standing: &standing, linkage: &world.linkage };
         judge_page(&page, wanted, |lines| {
-            lines.iter().map(|(wanted, salt, record)| judge_line(&judge, wanted, *salt, record)).collect()
+            let one = |(wanted, salt, record): &(&Wanted, [u8; 32], &[u8])| judge_line(&judge, wanted, *salt, record);
+            let each: Vec<Judged> = lines.iter().map(one).collect();
+            let together = judge_lines_then(&judge, lines, |_, _| ()).into_iter().map(|(judged, _)| judged);
+            assert_eq!(together.collect::<Vec<_>>(), each);
+            each
         })
     }
     fn line(index: u64, record: &[u8]) -> Line<'_> {
@@ -278,6 +326,28 @@ mod tests {
             let row = page.rows().iter().find(|row| row.index == index).unwrap();
             assert_eq!((&row.payload, row.record), (&None, None), "{index}");
         }
+    }
+
+    /// A bad signature is named before what is wrong besides, as it is where a line is judged alone.
+    #[test]
+    fn a_bad_signature_among_good_ones() {
+        let world = World::new();
+        let broken = |number| {
+            let mut document: Value = serde_json::from_slice(&good(number)).unwrap();
+            // The signature of another record.
+            let other: Value = serde_json::from_slice(&good(number + 1)).unwrap();
+            document["proof"]["proofValue"] = other["proof"]["proofValue"].clone();
+            document
+        };
+        let (mut twice, once) = (broken(4), broken(2));
+        twice["credentialSubject"]["stage"] = Value::from("none of this name");
+        let records = [good(1), canonical::write(&once).unwrap(), canonical::write(&twice).unwrap(), good(6)];
+        let wanted: Vec<_> = (10..).zip(&records).map(|(index, r)| world.wanted(index, r, record_body)).collect();
+        let lines: Vec<_> = (10..).zip(&records).map(|(index, record)| line(index, record)).collect();
+        let page = judge_lines_of(&world, &wanted, &lines, UNTIL);
+        let states: Vec<_> = (10..14).map(|index| row(&page, index)).collect();
+        let (held, bad) = ((PayloadState::Held, None), (PayloadState::Invalid, Some("proof")));
+        assert_eq!(states, [held, bad, bad, held]);
     }
 
     #[test]

@@ -15,7 +15,8 @@ pub(crate) mod world;
 
 pub use check::Check;
 pub use judge::{
-    ERASED_WITHOUT_ENTRY, Judge, Judged, JudgedPage, Wanted, judge_line, judge_line_then, judge_page, refuse_known_id,
+    ERASED_WITHOUT_ENTRY, Judge, Judged, JudgedPage, Wanted, judge_line, judge_line_then, judge_lines_then, judge_page,
+    refuse_known_id,
 };
 pub use payload::PayloadState;
 

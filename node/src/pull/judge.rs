@@ -13,7 +13,7 @@ use crate::store::{OriginNo, Payload, PayloadRow, Store};
 use bytes::Bytes;
 use hefu_federation::key::Role;
 use hefu_federation::page::{self, Asked, MAX_LINES, MAX_PAGE_LEN};
-use hefu_federation::pull::{Judge, Judged, PayloadState, Wanted, judge_line_then, judge_page};
+use hefu_federation::pull::{Judge, Judged, PayloadState, Wanted, judge_lines_then, judge_page};
 use hefu_federation::reconcile::key::{Key, KeyType, keys_of};
 use hefu_federation::reconcile::view::View;
 use hefu_federation::trust::KeyRing;
@@ -27,6 +27,19 @@ use tokio::sync::mpsc;
 
 /// Pages fetched ahead of the one that is judged.
 const PAGES_AHEAD: usize = 2;
+
+/// A page, still unverified.
+struct Fetched {
+    /// What was wanted when it was asked for.
+    indexes: Vec<u64>,
+    from: u64,
+    until: u64,
+    bytes: Bytes,
+}
+/// The rows of a page, with the keys of their records.
+type Rows = Vec<(PayloadRow, Vec<Key>)>;
+/// The rows of a page that is being stored: by index, the ids of their records.
+type Unstored = HashMap<u64, Option<RecordId>>;
 
 impl Round<'_> {
     /// Fetches, judges and stores what is wanted under each shared agreement.
@@ -44,42 +57,57 @@ impl Round<'_> {
         Ok(())
     }
 
+    /// One page is judged while the one before it is stored and the next ones are fetched.
     async fn agreement_records(&mut self, known: &Arc<Known>, from: u64, until: u64) -> Outcome<()> {
         let (sender, mut pages) = mpsc::channel(PAGES_AHEAD);
         let fetcher =
             Fetcher { node: self.node.clone(), peer: self.peer.no, client: self.client.clone(), known: known.clone() };
         let fetching = tokio::spawn(fetcher.run(from, until, sender));
-        while let Some((from, until, bytes)) = pages.recv().await {
-            let rows = self.judge(known, from, until, bytes).await?;
-            self.absorb(rows).await?;
+        let mut judged: Option<Rows> = None;
+        loop {
+            // What is being stored is not found in the store yet.
+            let unstored: Unstored = judged.iter().flatten().map(|(row, _)| (row.index, row.id)).collect();
+            let next = async {
+                match pages.recv().await {
+                    Some(page) => self.judge(known, page, &unstored).await.map(Some),
+                    None => Ok(None),
+                }
+            };
+            let store = async {
+                match judged.take() {
+                    Some(rows) => self.absorb(rows).await,
+                    None => Ok((0, 0)),
+                }
+            };
+            let (stored, next) = tokio::join!(store, next);
+            let (held, not_held) = stored?;
+            self.report.held += held;
+            self.report.not_held += not_held;
+            judged = next?;
+            if judged.is_none() {
+                break;
+            }
         }
         fetching.await.map_err(|error| Problem::new(Code::Internal, error))?
     }
 
     /// Judges one page on the rayon pool and prepares its rows.
-    async fn judge(
-        &self,
-        known: &Arc<Known>,
-        from: u64,
-        until: u64,
-        bytes: Bytes,
-    ) -> Outcome<Vec<(PayloadRow, Vec<Key>)>> {
-        let store = self.node.store.as_ref();
-        let wanted = wanted(store, self.peer.no, known, from, until, &bytes).await?;
+    async fn judge(&self, known: &Arc<Known>, page: Fetched, unstored: &Unstored) -> Outcome<Rows> {
+        let Fetched { indexes, from, until, bytes } = page;
+        let wanted = entries_of(self.node.store.as_ref(), self.peer.no, indexes, &bytes, unstored).await?;
         let (ring, own, known, origin) =
             (self.ring.clone(), self.node.did.clone(), known.clone(), self.peer.origin.clone());
-        let rows = compute(move || judge_rows(&ring, &own, &known, from, until, &bytes, &wanted))
+        compute(move || judge_rows(&ring, &own, &known, from, until, &bytes, &wanted))
             .await
-            .map_err(|error| Problem::new(Code::PeerMisbehaved, format!("{origin}: {error}")))?;
-        with_keys_of_corrected(store, self.peer.no, rows).await
+            .map_err(|error| Problem::new(Code::PeerMisbehaved, format!("{origin}: {error}")))
     }
 
-    async fn absorb(&mut self, rows: Vec<(PayloadRow, Vec<Key>)>) -> Outcome<()> {
+    /// Stores judged rows, after those of the page before: how many are held, and how many are not.
+    async fn absorb(&self, rows: Rows) -> Outcome<(u64, u64)> {
+        let rows = with_keys_of_corrected(self.node.store.as_ref(), self.peer.no, rows).await?;
         let held = rows.iter().filter(|(row, _)| row.state == PayloadState::Held).count();
         let turned_down = self.node.store.absorb(self.peer.no, &rows).await?;
         let held = held.saturating_sub(turned_down.len());
-        self.report.held += u64::try_from(held).unwrap_or(0);
-        self.report.not_held += u64::try_from(rows.len() - held).unwrap_or(0);
         for (row, _) in rows.iter().filter(|(row, _)| row.state != PayloadState::Held) {
             let reason = row.reason.as_deref().unwrap_or_default();
             tracing::debug!(origin = %self.peer.origin, index = row.index, state = row.state.code(), reason, "record not held");
@@ -87,7 +115,7 @@ impl Round<'_> {
         if !rows.is_empty() {
             self.node.reconcile_bell.notify_one();
         }
-        Ok(())
+        Ok((u64::try_from(held).unwrap_or(0), u64::try_from(rows.len() - held).unwrap_or(0)))
     }
 }
 
@@ -106,6 +134,20 @@ pub async fn wanted(
     let reach = trailer_next(bytes).unwrap_or(until).clamp(from, until);
     let limit = usize::try_from(reach - from).unwrap_or(usize::MAX);
     let indexes = store.wanted(peer, known.no, from, reach, true, limit).await?;
+    entries_of(store, peer, indexes, bytes, &Unstored::new()).await
+}
+
+/// The entries at wanted indexes, as far as a page reaches, while the page before may still be on its way into the store.
+async fn entries_of(
+    store: &dyn Store,
+    peer: OriginNo,
+    mut indexes: Vec<u64>,
+    bytes: &[u8],
+    unstored: &Unstored,
+) -> Outcome<Vec<Wanted>> {
+    if let Some(reach) = trailer_next(bytes) {
+        indexes.retain(|index| *index < reach);
+    }
     let (Some(first), Some(last)) = (indexes.first(), indexes.last()) else { return Ok(Vec::new()) };
     let entries = entries_in(store, peer, *first, last + 1).await?;
     let mut wanted = Vec::with_capacity(indexes.len());
@@ -118,8 +160,9 @@ pub async fn wanted(
             }
             _ => None,
         };
-        let of_id = match of {
-            Some(of) => store.row(peer, of).await?.and_then(|row| row.id),
+        let of_id = match of.map(|of| (of, unstored.get(&of))) {
+            Some((_, Some(id))) => *id,
+            Some((of, None)) => store.row(peer, of).await?.and_then(|row| row.id),
             None => None,
         };
         wanted.push(Wanted { index, entry, of_id });
@@ -171,7 +214,7 @@ struct Fetcher {
 impl Fetcher {
     /// Fetches page after page of what is wanted from an index on. Where a page ends is read from its still unverified
     /// trailer, so that the next one is on its way while this one is judged.
-    async fn run(self, mut from: u64, end: u64, pages: mpsc::Sender<(u64, u64, Bytes)>) -> Outcome<()> {
+    async fn run(self, mut from: u64, end: u64, pages: mpsc::Sender<Fetched>) -> Outcome<()> {
         loop {
             // A few that are withheld far apart must not cost all the pages between them.
             let wanted = self.node.store.wanted(self.peer, self.known.no, from, end, true, MAX_LINES).await?;
@@ -180,7 +223,7 @@ impl Fetcher {
             let bytes = self.fetch(first, until).await?;
             from = trailer_next(&bytes).filter(|next| *next > first && *next < until).unwrap_or(until);
             // The receiver is gone when judging failed: its error is the one to report.
-            if pages.send((first, until, bytes)).await.is_err() {
+            if pages.send(Fetched { indexes: wanted, from: first, until, bytes }).await.is_err() {
                 return Ok(());
             }
         }
@@ -239,13 +282,18 @@ pub fn judge_rows(
     let judge = Judge { keys: ring, standing: &standing, linkage };
     let mut made: HashMap<u64, Made> = HashMap::new();
     let judged = judge_page(&page, wanted, |lines| {
-        let one = |(wanted, salt, record): &(&Wanted, [u8; 32], &[u8])| {
-            let read = |document: &Scanned<'_>| keys(ring, wanted.index, document);
-            let (judged, keys) = judge_line_then(&judge, wanted, *salt, record, read);
-            let body = judged.payload.is_some().then(|| compress(record));
-            (judged, (keys.flatten(), body))
+        let part = |lines: &[(&Wanted, [u8; 32], &[u8])]| -> Vec<(Judged, Made)> {
+            let read = |wanted: &Wanted, document: &Scanned<'_>| keys(ring, wanted.index, document);
+            let judged = judge_lines_then(&judge, lines, read).into_iter().zip(lines);
+            let made = |((mut judged, keys), (_, _, record)): ((Judged, Option<Option<Vec<Key>>>), &(_, _, &[u8]))| {
+                let body = judged.payload.is_some().then(|| compress(record));
+                // Only the compressed body is stored: a page of the others would be kept until its end.
+                judged.payload = judged.payload.map(|(salt, _)| (salt, Vec::new()));
+                (judged, (keys.flatten(), body))
+            };
+            judged.map(made).collect()
         };
-        let both: Vec<(Judged, Made)> = lines.par_iter().with_min_len(JOB_LEN / 4).map(one).collect();
+        let both: Vec<(Judged, Made)> = lines.par_chunks(JOB_LEN).flat_map_iter(part).collect();
         let judged = |(judged, of_it): (Judged, Made)| {
             made.insert(judged.index, of_it);
             judged

@@ -2,10 +2,12 @@
 //! worth, the store keeps what was verified. A round ends when nothing is wanted any more, or with the first failure; the
 //! next round goes on where this one ended.
 
+mod ahead;
 mod judge;
 mod keys;
 mod observe;
 
+use ahead::{bundles_at, next_bundles};
 pub(crate) use judge::keys_at;
 pub use judge::{judge_rows, wanted, with_keys_of_corrected};
 pub use keys::dispute;
@@ -371,21 +373,6 @@ fn misbehaved(peer: &OriginRow, why: impl std::fmt::Display) -> Problem {
 async fn required(client: &Client, peer: &OriginRow, path: &str, limit: usize) -> Outcome<bytes::Bytes> {
     let missing = || misbehaved(peer, format!("{path} is missing")).with(MISSING, path.into());
     client.fetch(path, limit).await?.ok_or_else(missing)
-}
-
-/// The bundles of one step behind a log of `size`.
-fn next_bundles(frontier: &Frontier, size: u64) -> Vec<TilePath> {
-    let at = |step| if step == 0 { size } else { (size / TILE_WIDTH + step) * TILE_WIDTH };
-    (0..BUNDLES_PER_STEP).filter_map(|step| frontier.bundle_at(at(step))).collect()
-}
-
-/// Fetches bundles, all at once.
-async fn bundles_at(client: &Client, peer: &OriginRow, paths: &[TilePath]) -> Outcome<Vec<bytes::Bytes>> {
-    let fetch = |path: &TilePath| {
-        let path = path.to_string();
-        async move { required(client, peer, &path, MAX_BUNDLE_LEN).await }
-    };
-    futures_util::future::try_join_all(paths.iter().map(fetch)).await
 }
 
 /// The first entry of a log that we hold nothing of: it must have the fingerprint that people compared.

@@ -11,6 +11,7 @@ use curve25519_dalek::edwards::{EdwardsPoint, VartimeEdwardsPrecomputation};
 use curve25519_dalek::scalar::Scalar;
 use curve25519_dalek::traits::{Identity as _, VartimePrecomputedMultiscalarMul as _};
 use sha2::{Digest as _, Sha512};
+use std::iter::empty;
 use std::sync::LazyLock;
 
 /// The encodings of the eight points of small order.
@@ -36,7 +37,7 @@ impl Claim<'_> {
         let k = Scalar::from_hash(hash);
         Some(match multiples {
             Some(multiples) => {
-                multiples.vartime_mixed_multiscalar_mul([&k, &s], [Scalar::ZERO; 0], [EdwardsPoint::default(); 0])
+                multiples.vartime_mixed_multiscalar_mul([&k, &s], empty::<Scalar>(), empty::<EdwardsPoint>())
             }
             None => EdwardsPoint::vartime_double_scalar_mul_basepoint(&k, &minus(self.key), &s),
         })

@@ -1,4 +1,4 @@
-//! Records of a peer, page by page: the next page is fetched while this one is judged and stored.
+//! Records of a peer, page by page: one is judged while the one before it is stored and the next ones are fetched.
 
 use super::keys::signer;
 use super::{Round, entries_in};
@@ -284,14 +284,14 @@ pub fn judge_rows(
     let judged = judge_page(&page, wanted, |lines| {
         let part = |lines: &[(&Wanted, [u8; 32], &[u8])]| -> Vec<(Judged, Made)> {
             let read = |wanted: &Wanted, document: &Scanned<'_>| keys(ring, wanted.index, document);
-            let judged = judge_lines_then(&judge, lines, read).into_iter().zip(lines);
-            let made = |((mut judged, keys), (_, _, record)): ((Judged, Option<Option<Vec<Key>>>), &(_, _, &[u8]))| {
+            let mut made = Vec::with_capacity(lines.len());
+            for ((mut judged, keys), (_, _, record)) in judge_lines_then(&judge, lines, read).into_iter().zip(lines) {
                 let body = judged.payload.is_some().then(|| compress(record));
                 // Only the compressed body is stored: a page of the others would be kept until its end.
                 judged.payload = judged.payload.map(|(salt, _)| (salt, Vec::new()));
-                (judged, (keys.flatten(), body))
-            };
-            judged.map(made).collect()
+                made.push((judged, (keys.flatten(), body)));
+            }
+            made
         };
         let both: Vec<(Judged, Made)> = lines.par_chunks(JOB_LEN).flat_map_iter(part).collect();
         let judged = |(judged, of_it): (Judged, Made)| {

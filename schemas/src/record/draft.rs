@@ -93,6 +93,11 @@ impl<'a> Draft<'a> {
         self.line.root().member("record").expect("a draft is read only with one")
     }
 
+    /// The id that the registrar's system gave it, if it is one.
+    pub fn id(&self) -> Option<RecordId> {
+        RecordId::parse(&self.record().member("id")?.as_str()?).ok()
+    }
+
     /// Adds the envelope and a placeholder `proofValue`, and validates the whole against schema and own rules.
     ///
     /// # Errors

@@ -65,7 +65,9 @@ pub(crate) fn encode(bytes: &[u8]) -> Option<String> {
     }
     let digits = digits.iter().skip_while(|digit| **digit == 0);
     let digit = |value: u8| ALPHABET.get(usize::from(value)).copied().map(char::from);
-    Some(std::iter::repeat_n('1', zeros).chain(digits.filter_map(|value| digit(*value))).collect())
+    let mut text = String::with_capacity(MAX_DIGITS);
+    text.extend(std::iter::repeat_n('1', zeros).chain(digits.filter_map(|value| digit(*value))));
+    Some(text)
 }
 
 /// The `N` bytes of a text; `None` if it is none, or of another number of bytes.

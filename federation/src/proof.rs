@@ -324,7 +324,8 @@ mod tests {
         for name in ["@context", "issuer", "credentialSchema"] {
             record.as_object_mut().unwrap().remove(name);
         }
-        let draft = Draft::read(json!({ "record": record }).to_string().as_bytes()).unwrap();
+        let line = json!({ "record": record }).to_string();
+        let draft = Draft::read(line.as_bytes()).unwrap();
         let (issuer, method) = (key_id().did, key_id().to_string());
         let id = RecordId::parse("urn:uuid:01890a5d-ac96-774b-bcce-b302099a8057").unwrap();
         draft.complete(&Completion { issuer: &issuer, id, verification_method: &method, created }).unwrap()

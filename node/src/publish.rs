@@ -28,7 +28,7 @@ use rayon::prelude::*;
 use seal::{Sealing, Staged, seal};
 use serde_json::{Value, json};
 use spool::{Reader, Spool};
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -40,6 +40,8 @@ pub const MAX_LINE_LEN: usize = hefu_schemas::gate::MAX_RECORD_LEN + 1024;
 pub const MAX_REPORTED: usize = 200;
 /// Lines sealed at a time.
 pub const CHUNK: usize = 1024;
+/// Parts of a submission that are under way at a time: one commit takes two, and two more are ready for the next.
+const AHEAD: usize = 4;
 
 /// How to publish.
 #[derive(Debug, Clone, Default)]
@@ -262,8 +264,8 @@ pub struct Submission {
 }
 
 impl Submission {
-    /// Appends everything in order and sends the receipts in input order. Two submissions are under way at a time, so that
-    /// the sequencer never waits for the spool.
+    /// Appends everything in order and sends the receipts in input order. Several parts are under way at a time, so that the
+    /// sequencer never waits for the spool.
     ///
     /// # Errors
     /// The first failure: everything that has a receipt is in the log, the rest is not; publishing the same drafts again goes on.
@@ -271,22 +273,20 @@ impl Submission {
         if self.dry_run {
             return Ok(());
         }
-        let mut before: Option<tokio::task::JoinHandle<Outcome<Vec<DraftRow>>>> = None;
+        let mut ahead: VecDeque<tokio::task::JoinHandle<Outcome<Vec<DraftRow>>>> = VecDeque::with_capacity(AHEAD);
         loop {
-            let batch: Vec<Sealed> = self.spool.read(MAX_SUBMISSION)?;
-            let next = (!batch.is_empty()).then(|| {
+            while ahead.len() < AHEAD {
+                let batch: Vec<Sealed> = self.spool.read(MAX_SUBMISSION)?;
+                if batch.is_empty() {
+                    break;
+                }
                 let sequencer = self.node.sequencer.clone();
-                tokio::spawn(async move { sequencer.append(batch).await })
-            });
-            if let Some(task) = before.take() {
-                let rows = task.await.map_err(|error| Problem::new(Code::Internal, error))??;
-                // The client may have gone: publishing goes on, the same drafts give the same receipts later.
-                let _ = receipts.send(rows).await;
+                ahead.push_back(tokio::spawn(async move { sequencer.append(batch).await }));
             }
-            match next {
-                Some(task) => before = Some(task),
-                None => break,
-            }
+            let Some(task) = ahead.pop_front() else { break };
+            let rows = task.await.map_err(|error| Problem::new(Code::Internal, error))??;
+            // The client may have gone: publishing goes on, the same drafts give the same receipts later.
+            let _ = receipts.send(rows).await;
         }
         self.node.reconcile_bell.notify_one();
         self.node.hint_bell.notify_one();

@@ -405,16 +405,26 @@ async fn gather(first: Job, queue: &mut mpsc::Receiver<Job>) -> Vec<Job> {
     };
     let mut total = count(&first);
     let mut jobs = vec![first];
+    let mut take = |total: &mut usize, job: Job| {
+        *total += count(&job);
+        jobs.push(job);
+    };
     let deadline = tokio::time::sleep(GROUP_WAIT);
     tokio::pin!(deadline);
     while total < MAX_SUBMISSION {
         tokio::select! {
             job = queue.recv() => match job {
-                Some(job) => { total += count(&job); jobs.push(job); }
+                Some(job) => take(&mut total, job),
                 None => break,
             },
             () = &mut deadline => break,
         }
+    }
+    // A second large one that is there already: half as many transactions, and pages that are written again.
+    while total + MAX_SUBMISSION <= append::MAX_BATCH
+        && let Ok(job) = queue.try_recv()
+    {
+        take(&mut total, job);
     }
     jobs
 }

@@ -9,6 +9,7 @@ pub(crate) mod string;
 pub(crate) mod testing;
 
 use crate::gate::{self, GateError, GateErrorKind, MAX_DEPTH, MAX_INTEGER};
+use crate::scan::Item;
 use serde_json::{Map, Number, Value};
 
 /// Most records are shorter: their text is allocated once.
@@ -32,23 +33,38 @@ pub fn write(value: &Value) -> Result<Vec<u8>, GateError> {
     Ok(out)
 }
 
-/// [`write()`] of an object with further members, whose values are canonical JSON already. None of them may be in the object.
-pub(crate) fn write_with(members: &Map<String, Value>, further: &[(&str, &[u8])]) -> Result<Vec<u8>, GateError> {
-    let own = members.iter().map(|(name, value)| (name.as_str(), Ok(value)));
-    let mut all: Vec<(&str, Result<&Value, &[u8]>)> =
-        own.chain(further.iter().map(|(name, text)| (*name, Err(*text)))).collect();
-    all.sort_by(|(a, _), (b, _)| string::utf16_order(a, b));
-    let mut out = Vec::with_capacity(USUAL_LEN);
+/// The canonical text of a scanned object with further members: canonical JSON each, in canonical order and not in the object. Those
+/// without a text are left out. What the object has is copied as it stands.
+pub(crate) fn with_members(object: Item<'_>, further: &[(&str, &[u8])]) -> Vec<u8> {
+    let (text, start) = (object.raw(), object.span().start);
+    let further_len: usize = further.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+    let mut out = Vec::with_capacity(text.len() + further_len);
+    let mut own = object.member_nodes().peekable();
+    let copy = |out: &mut Vec<u8>, (name, value): (Item<'_>, Item<'_>)| {
+        push_comma(out);
+        out.extend_from_slice(text.get(name.span().start - start..value.span().end - start).unwrap_or_default());
+    };
     out.push(b'{');
-    for (index, (name, value)) in all.into_iter().enumerate() {
-        write_name(&mut out, index, name);
-        match value {
-            Ok(value) => write_value(&mut out, value, 1)?,
-            Err(text) => out.extend_from_slice(text),
+    for (name, value) in further.iter().filter(|(_, value)| !value.is_empty()) {
+        let is_before = |own: Item<'_>| own.as_str().is_some_and(|own| string::utf16_order(&own, name).is_lt());
+        while let Some(member) = own.next_if(|(own, _)| is_before(*own)) {
+            copy(&mut out, member);
         }
+        push_comma(&mut out);
+        string::write(&mut out, name);
+        out.push(b':');
+        out.extend_from_slice(value);
     }
+    own.for_each(|member| copy(&mut out, member));
     out.push(b'}');
-    Ok(out)
+    out
+}
+
+/// A comma behind a member; none behind the brace.
+fn push_comma(out: &mut Vec<u8>) {
+    if out.len() > 1 {
+        out.push(b',');
+    }
 }
 
 /// [`read()`] then [`write()`].
@@ -391,15 +407,20 @@ mod tests {
             object in proptest::collection::btree_map("[a-z@\u{e000}\u{10000}]{0,3}", any_value(), 0..6),
             further in proptest::collection::btree_map("[a-z@\u{e000}\u{10000}]{0,3}", any_value(), 0..6),
         ) {
-            let further: Vec<(String, Vec<u8>)> =
+            let mut further: Vec<(String, Vec<u8>)> =
                 further.iter().filter(|(name, _)| !object.contains_key(*name)).map(|(name, value)| (name.clone(), write(value).unwrap())).collect();
+            further.sort_by(|(a, _), (b, _)| string::utf16_order(a, b));
             let object: Map<String, Value> = object.into_iter().collect();
+            // Below something else, as the record of a draft is.
+            let below = scan(write(&json!({ "a": 1, "b": object })).unwrap(), usize::MAX).unwrap();
             let mut whole = object.clone();
             for (name, text) in &further {
                 whole.insert(name.clone(), serde_json::from_slice(text).unwrap());
             }
             let further: Vec<(&str, &[u8])> = further.iter().map(|(name, text)| (name.as_str(), text.as_slice())).collect();
-            prop_assert_eq!(write_with(&object, &further).unwrap(), write(&Value::Object(whole)).unwrap());
+            let object = below.root().member("b").unwrap();
+            prop_assert_eq!(with_members(object, &further), write(&Value::Object(whole)).unwrap());
+            prop_assert_eq!(with_members(object, &[("c", b"")]), object.raw());
         }
 
         #[test]

@@ -46,7 +46,12 @@ impl Kind {
 
     /// The kind that a document says it is, whether or not it is valid.
     pub fn of(document: &Scanned<'_>) -> Option<Self> {
-        let mut types = document.root().member("type")?.items();
+        Self::of_object(document.root())
+    }
+
+    /// The kind that an object says it is.
+    fn of_object(object: Item<'_>) -> Option<Self> {
+        let mut types = object.member("type")?.items();
         let (base, own) = (types.next()?, types.next()?);
         if base.as_str()? != "VerifiableCredential" || types.next().is_some() {
             return None;

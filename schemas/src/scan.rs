@@ -57,6 +57,20 @@ pub fn scan<'a>(bytes: impl Into<Cow<'a, [u8]>>, max_len: usize) -> Result<Scann
     }
 }
 
+/// [`scan`] of bytes in any layout: those that are not canonical are brought into that form.
+///
+/// # Errors
+/// What the gate refuses, as [`canonical::read`] reports it.
+pub(crate) fn scan_any(bytes: &[u8], max_len: usize) -> Result<Scanned<'_>, GateError> {
+    let max_len = max_len.min(MAX_LEN);
+    let text = gate::text(bytes, max_len)?;
+    // Programs mostly write canonical lines.
+    match walk::walk(text) {
+        Ok(tape) => Ok(Scanned { text: Cow::Borrowed(text), tape }),
+        Err(_) => scan(canonical::canonicalize(bytes, max_len)?, MAX_LEN),
+    }
+}
+
 /// Why the pass stopped. Refused documents are rare: reading them a second time buys one definition of every refusal.
 #[cold]
 fn explain(bytes: &[u8], max_len: usize, offset: usize) -> GateError {

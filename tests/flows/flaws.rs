@@ -29,7 +29,8 @@ async fn smuggle(federation: &TestFederation, n: usize, draft: &Value, key: Opti
     let (node, known) = (federation.node(n).node(), federation.known(n));
     let key = key.unwrap_or(&node.keys.record);
     let method = KeyId { did: node.did.clone(), multikey: key.public().multikey() }.to_string();
-    let draft = Draft::read(draft.to_string().as_bytes()).unwrap();
+    let line = draft.to_string();
+    let draft = Draft::read(line.as_bytes()).unwrap();
     let (draft_id, content) = (draft.draft_id.clone(), draft.content);
     let (id, created) = (record_id(), node.clock.now_s());
     let completion = Completion { issuer: &node.did, id, verification_method: &method, created };

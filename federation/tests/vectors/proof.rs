@@ -32,7 +32,8 @@ fn signed_again(mut document: Value, key: &SecretKey) -> Value {
 
 /// Completes a draft and signs it: unsigned and signed document.
 pub(crate) fn sign_record(record: Value, id: &str, created: i64, key_id: &KeyId, key: &SecretKey) -> (Value, Value) {
-    let draft = Draft::read(json!({ "record": record }).to_string().as_bytes()).unwrap();
+    let line = json!({ "record": record }).to_string();
+    let draft = Draft::read(line.as_bytes()).unwrap();
     let (method, id) = (key_id.to_string(), RecordId::parse(id).unwrap());
     let completion = Completion { issuer: &key_id.did, id, verification_method: &method, created };
     let signed = sign(draft.complete(&completion).unwrap(), key);

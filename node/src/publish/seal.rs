@@ -36,7 +36,8 @@ pub(super) fn violation(pointer: &str, rule: &str, zh: &str, en: &str) -> Violat
 /// What the records of a part have in common.
 pub(super) struct Sealing<'a> {
     pub(super) node: &'a Node,
-    pub(super) agreements: &'a Snapshot,
+    /// The agreements, newest last, and why one may not be published under now.
+    agreements: Vec<(Arc<Known>, Result<(), Violation>)>,
     /// Seconds since 1970.
     pub(super) created_s: i64,
     /// Name of the record key: writing it costs as much as a tenth of a signature.
@@ -44,26 +45,29 @@ pub(super) struct Sealing<'a> {
 }
 
 impl<'a> Sealing<'a> {
-    pub(super) fn new(node: &'a Node, agreements: &'a Snapshot, created_s: i64) -> Self {
+    pub(super) fn new(node: &'a Node, agreements: &Snapshot, created_s: i64) -> Self {
+        let of_now = |known: &Arc<Known>| (known.clone(), open_now(known, &node.origin, created_s));
+        let agreements = agreements.iter().map(of_now).collect();
         Self { node, agreements, created_s, method: node.keys.record_id(&node.did).to_string() }
     }
 }
 
 pub(super) fn seal(sealing: &Sealing<'_>, line: &[u8]) -> Result<Staged, Refused> {
-    let Sealing { node, agreements, created_s, ref method } = *sealing;
+    let Sealing { node, ref agreements, created_s, ref method } = *sealing;
     let draft = Draft::read(line).map_err(|error| (None, violations(error)))?;
     let (draft_id, content) = (draft.draft_id.clone(), draft.content);
     let refuse = |violations| (Some(draft_id.clone()), violations);
-    let completion =
-        Completion { issuer: &node.did, id: node.clock.record_id(), verification_method: method, created: created_s };
+    // Random bytes for an id only where it is wanted.
+    let id = draft.id().unwrap_or_else(|| node.clock.record_id());
+    let completion = Completion { issuer: &node.did, id, verification_method: method, created: created_s };
     let record = draft.complete(&completion).map_err(|error| refuse(violations(error)))?;
     let view = View::read(record.document()).ok_or_else(|| {
         refuse(vec![violation("", "record/members", "缺少规则所需成员", "members that the rules read are missing")])
     })?;
-    let known = agreement(node, agreements, &view, created_s).map_err(|violation| refuse(vec![violation]))?;
+    let known = agreement(agreements, &view).map_err(|violation| refuse(vec![violation]))?;
     let keys = keys_of(&view);
     let contradictions =
-        against_terms(&known, &record, &view, &keys, &node.origin).map_err(|violation| refuse(vec![violation]))?;
+        against_terms(known, &record, &view, &keys, &node.origin).map_err(|violation| refuse(vec![violation]))?;
     let signed = proof::sign(record, &node.keys.record);
     let salt = random();
     let commitment = commit(&salt, signed.bytes());
@@ -106,7 +110,7 @@ fn no_linkage() -> Violation {
 }
 
 /// The agreement must be known and open for this node: what is published under it is served at once.
-fn agreement(node: &Node, agreements: &Snapshot, view: &View, now_s: i64) -> Result<Arc<Known>, Violation> {
+fn agreement<'k>(agreements: &'k [(Arc<Known>, Result<(), Violation>)], view: &View) -> Result<&'k Known, Violation> {
     let (id, version) = view.agreement;
     let pointer = "/termsOfUse/0";
     if id.is_built_in() {
@@ -117,8 +121,9 @@ fn agreement(node: &Node, agreements: &Snapshot, view: &View, now_s: i64) -> Res
             "publishing under a built-in agreement is not supported by this version",
         ));
     }
-    let known = agreements.iter().rev().find(|known| known.document.id == id && known.document.version == version);
-    let Some(known) = known else {
+    let mut newest_first = agreements.iter().rev();
+    let known = newest_first.find(|(known, _)| known.document.id == id && known.document.version == version);
+    let Some((known, open)) = known else {
         return Err(violation(
             pointer,
             "agreement/unknown",
@@ -126,8 +131,14 @@ fn agreement(node: &Node, agreements: &Snapshot, view: &View, now_s: i64) -> Res
             "this node knows no such agreement or version",
         ));
     };
+    open.clone().map(|()| known.as_ref())
+}
+
+/// Whether an agreement is open for a city now.
+fn open_now(known: &Known, origin: &Origin, now_s: i64) -> Result<(), Violation> {
+    let pointer = "/termsOfUse/0";
     let standing = known.standing();
-    if standing.opened_at(&node.origin).is_none() {
+    if standing.opened_at(origin).is_none() {
         return Err(violation(
             pointer,
             "agreement/not-open",
@@ -135,7 +146,7 @@ fn agreement(node: &Node, agreements: &Snapshot, view: &View, now_s: i64) -> Res
             "the cited agreement is not open for this node yet",
         ));
     }
-    if !standing.is_open_at(&node.origin, u64::MAX) || standing.is_closed_by_others(&node.origin, now_s) {
+    if !standing.is_open_at(origin, u64::MAX) || standing.is_closed_by_others(origin, now_s) {
         return Err(violation(
             pointer,
             "agreement/suspended",
@@ -143,7 +154,7 @@ fn agreement(node: &Node, agreements: &Snapshot, view: &View, now_s: i64) -> Res
             "the cited agreement is suspended or ended",
         ));
     }
-    Ok(known.clone())
+    Ok(())
 }
 
 /// The agreement says which offices may state what (rule A4).

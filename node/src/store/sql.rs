@@ -33,6 +33,8 @@ pub(super) const SET_NOTE: &str =
     "UPDATE head SET note_size = $2, note = $3 WHERE origin = $1 AND (note_size IS NULL OR note_size <= $2)";
 /// A tile.
 pub(super) const TILE: &str = "SELECT hashes FROM tile WHERE origin = $1 AND level = $2 AND idx = $3";
+/// Takes a tile away that has become full: its hashes are those of the bundle.
+pub(super) const DROP_TILE: &str = "DELETE FROM tile WHERE origin = $1 AND level = 0 AND idx = $2";
 /// A bundle.
 pub(super) const BUNDLE: &str = "SELECT width, body FROM entry_bundle WHERE origin = $1 AND idx = $2";
 /// Notes an entry that says something of keys.

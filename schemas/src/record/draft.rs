@@ -1,15 +1,16 @@
 //! Drafts: what a registrar's system hands over, and what the node adds to make a record of it (bytes: Draft).
 use super::{CONTEXTS, Kind, Record, check, violation};
-use crate::canonical;
+use crate::canonical::{self, string, with_members};
 use crate::gate::{GateError, MAX_RECORD_LEN};
 use crate::id::{Did, Digest, RecordId};
 use crate::released::released_schema;
-use crate::scan::scan;
+use crate::scan::{Item, Scanned, scan, scan_any};
 use crate::violation::Violation;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::sync::LazyLock;
 use thiserror::Error;
-use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 /// The `proofValue` of a completed draft until it is signed: 88 characters of base58btc behind `z`.
 pub const PLACEHOLDER_PROOF_VALUE: &str =
@@ -18,18 +19,21 @@ pub const PLACEHOLDER_PROOF_VALUE: &str =
 /// Longest draft id, in characters.
 pub const MAX_DRAFT_ID_LEN: usize = 128;
 
+/// Most proofs are shorter: their text is allocated once.
+const USUAL_PROOF_LEN: usize = 512;
+
 /// The members that the node adds, which a draft must not have.
 const NODE_MEMBERS: [&str; 5] = ["@context", "issuer", "credentialSchema", "credentialStatus", "proof"];
 
 /// A line of input: what a registrar's system hands over to be published.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Draft {
+#[derive(Debug, Clone)]
+pub struct Draft<'a> {
     /// Idempotency key, `[A-Za-z0-9._:-]{1,128}`.
     pub draft_id: String,
     /// SHA-256 of the canonical bytes of `record` as given (to tell a repeat from a conflict).
     pub content: Digest,
-    /// The record without `@context`, `issuer`, `credentialSchema`, `credentialStatus`, `proof`; its texts in NFC.
-    pub record: Value,
+    /// The whole line in canonical form, its texts in NFC: as it came, where it came so.
+    line: Scanned<'a>,
 }
 
 /// What the node adds to a draft.
@@ -56,34 +60,42 @@ pub enum DraftError {
     Invalid(Vec<Violation>),
 }
 
-impl Draft {
+impl<'a> Draft<'a> {
     /// Reads one line `{draftId?, record}` of any layout.
     ///
     /// # Errors
     /// What the gate refuses; unknown or missing members; a draft id out of its pattern; a member that the node adds.
-    pub fn read(line: &[u8]) -> Result<Self, DraftError> {
-        let Value::Object(mut members) = canonical::read(line, MAX_RECORD_LEN)? else {
+    pub fn read(line: &'a [u8]) -> Result<Self, DraftError> {
+        let line = scan_any(line, MAX_RECORD_LEN)?;
+        if !line.root().is_object() {
             return Err(invalid("", "draft/shape", "草稿必须是对象", "a draft is an object"));
+        }
+        let Some(record) = line.root().member("record").filter(Item::is_object) else {
+            return Err(invalid("/record", "draft/record", "缺少记录对象", "the record is missing or no object"));
         };
-        let draft_id = members.remove("draftId");
-        let record = match members.remove("record") {
-            Some(Value::Object(record)) => record,
-            _ => return Err(invalid("/record", "draft/record", "缺少记录对象", "the record is missing or no object")),
-        };
-        if !members.is_empty() {
+        if line.root().members().any(|(name, _)| name != "record" && name != "draftId") {
             // The name of the member is not quoted: whoever misplaced it may have put an identifier there.
             return Err(invalid("", "draft/unknown-member", "草稿含有未知成员", "the draft has an unknown member"));
         }
         let of_node: Vec<_> =
-            NODE_MEMBERS.into_iter().filter(|name| record.contains_key(*name)).map(member_of_node).collect();
+            NODE_MEMBERS.into_iter().filter(|name| record.member(name).is_some()).map(member_of_node).collect();
         if !of_node.is_empty() {
             return Err(DraftError::Invalid(of_node));
         }
-        let mut record = Value::Object(record);
-        let content = Digest::of(&canonical::write(&record)?);
-        let draft_id = read_draft_id(draft_id, content)?;
-        normalise(&mut record);
-        Ok(Self { draft_id, content, record })
+        let content = Digest::of(record.raw());
+        let draft_id = read_draft_id(line.root().member("draftId"), content)?;
+        let line = if is_normalised(record.raw()) { line } else { normalised(&line)? };
+        Ok(Self { draft_id, content, line })
+    }
+
+    /// The record without `@context`, `issuer`, `credentialSchema`, `credentialStatus`, `proof`; its texts in NFC.
+    pub fn record(&self) -> Item<'_> {
+        self.line.root().member("record").expect("a draft is read only with one")
+    }
+
+    /// The id that the registrar's system gave it, if it is one.
+    pub fn id(&self) -> Option<RecordId> {
+        RecordId::parse(&self.record().member("id")?.as_str()?).ok()
     }
 
     /// Adds the envelope and a placeholder `proofValue`, and validates the whole against schema and own rules.
@@ -91,10 +103,8 @@ impl Draft {
     /// # Errors
     /// All violations.
     pub fn complete(self, completion: &Completion<'_>) -> Result<Record, DraftError> {
-        let Value::Object(record) = self.record else {
-            return Err(invalid("", "draft/record", "缺少记录对象", "the record is missing or no object"));
-        };
-        let Some(kind) = kind_of(&record) else {
+        let record = self.record();
+        let Some(kind) = Kind::of_object(record) else {
             return Err(invalid(
                 "/type",
                 "record/type",
@@ -104,18 +114,18 @@ impl Draft {
         };
         let schema = released_schema(kind.schema_name()).id;
         let issuer = quoted(completion.issuer.as_str());
-        let credential_schema = format!(r#"{{"id":"{schema}","type":"JsonSchema"}}"#);
-        let (id, proof) = (format!(r#""{}""#, completion.id), unsigned_proof(completion)?);
-        let mut added = vec![
+        let credential_schema = [r#"{"id":""#, schema, r#"","type":"JsonSchema"}"#].concat();
+        let id = if record.member("id").is_none() { format!(r#""{}""#, completion.id) } else { String::new() };
+        let proof = unsigned_proof(completion)?;
+        // In canonical order.
+        let added = [
             ("@context", CONTEXTS_TEXT.as_bytes()),
             ("credentialSchema", credential_schema.as_bytes()),
+            ("id", id.as_bytes()),
             ("issuer", issuer.as_slice()),
             ("proof", proof.as_slice()),
         ];
-        if !record.contains_key("id") {
-            added.push(("id", id.as_bytes()));
-        }
-        let document = scan(canonical::write_with(&record, &added)?, MAX_RECORD_LEN)?;
+        let document = scan(with_members(record, &added), MAX_RECORD_LEN)?;
         let violations = check(&document);
         if violations.is_empty() { Ok(Record { document, kind }) } else { Err(DraftError::Invalid(violations)) }
     }
@@ -131,24 +141,37 @@ fn member_of_node(name: &str) -> Violation {
 }
 
 /// The id as given, or by default the digest of the content in hex.
-fn read_draft_id(given: Option<Value>, content: Digest) -> Result<String, DraftError> {
+fn read_draft_id(given: Option<Item<'_>>, content: Digest) -> Result<String, DraftError> {
     let fits = |id: &str| {
         (1..=MAX_DRAFT_ID_LEN).contains(&id.len())
             && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:-".contains(&b))
     };
-    match given {
-        None => Ok(content.to_string()),
-        Some(Value::String(id)) if fits(&id) => Ok(id),
-        Some(_) => Err(invalid(
+    let Some(given) = given else { return Ok(content.to_string()) };
+    given.as_str().filter(|id| fits(id)).map(Cow::into_owned).ok_or_else(|| {
+        invalid(
             "/draftId",
             "draft/id",
             "草稿编号只能由字母、数字和 . _ : - 组成，最长 128 个字符",
             "a draft id has 1 to 128 letters, digits and . _ : -",
-        )),
-    }
+        )
+    })
 }
 
-/// Text that people enter is in NFC before it is signed (protocol §1). The gate has limited the depth.
+/// Whether canonical text is in NFC for certain. Escapes are ASCII, so that what holds for the text holds for what it says.
+fn is_normalised(text: &[u8]) -> bool {
+    // ASCII and U+4000 to U+9FFF (first bytes E4 to E9), which is nearly all Chinese text, never change nor combine.
+    text.iter().all(|byte| matches!(byte, 0..=0xbf | 0xe4..=0xe9))
+        || std::str::from_utf8(text).is_ok_and(|text| is_nfc_quick(text.chars()) == IsNormalized::Yes)
+}
+
+/// Text that people enter is in NFC before it is signed (protocol §1).
+fn normalised(line: &Scanned<'_>) -> Result<Scanned<'static>, GateError> {
+    let mut value = line.root().to_value();
+    normalise(&mut value);
+    scan(canonical::write(&value)?, usize::MAX)
+}
+
+/// The gate has limited the depth.
 fn normalise(value: &mut Value) {
     match value {
         Value::String(text) if !text.is_ascii() => *text = text.nfc().collect(),
@@ -158,25 +181,23 @@ fn normalise(value: &mut Value) {
     }
 }
 
-fn kind_of(record: &Map<String, Value>) -> Option<Kind> {
-    match record.get("type")?.as_array()?.as_slice() {
-        [base, own] if base == "VerifiableCredential" => Kind::from_type_name(own.as_str()?),
-        _ => None,
-    }
-}
-
 /// The proof without its signature (bytes: Proof), its members in canonical order.
 fn unsigned_proof(completion: &Completion<'_>) -> Result<Vec<u8>, DraftError> {
     let created = jiff::Timestamp::from_second(completion.created)
         .map_err(|_| invalid("/proof/created", "record/no-such-date", "日期不存在", "no such date in the calendar"))?;
-    let mut proof = format!(
-        r#"{{"@context":{},"created":"{created}","cryptosuite":"eddsa-jcs-2022","proofPurpose":"assertionMethod","#,
-        *CONTEXTS_TEXT
-    );
-    proof.push_str(&format!(r#""proofValue":"{PLACEHOLDER_PROOF_VALUE}","type":"DataIntegrityProof","#));
-    let mut proof = proof.into_bytes();
-    proof.extend_from_slice(br#""verificationMethod":"#);
-    proof.extend_from_slice(&quoted(completion.verification_method));
+    let created = created.to_string();
+    let parts = [
+        r#"{"@context":"#,
+        CONTEXTS_TEXT.as_str(),
+        r#","created":""#,
+        created.as_str(),
+        r#"","cryptosuite":"eddsa-jcs-2022","proofPurpose":"assertionMethod","proofValue":""#,
+        PLACEHOLDER_PROOF_VALUE,
+        r#"","type":"DataIntegrityProof","verificationMethod":"#,
+    ];
+    let mut proof = Vec::with_capacity(USUAL_PROOF_LEN);
+    parts.into_iter().for_each(|part| proof.extend_from_slice(part.as_bytes()));
+    string::write(&mut proof, completion.verification_method);
     proof.push(b'}');
     Ok(proof)
 }
@@ -184,7 +205,7 @@ fn unsigned_proof(completion: &Completion<'_>) -> Result<Vec<u8>, DraftError> {
 /// A canonical JSON string.
 fn quoted(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() + 2);
-    canonical::string::write(&mut out, text);
+    string::write(&mut out, text);
     out
 }
 
@@ -210,15 +231,21 @@ mod tests {
         json!({ "record": record })
     }
 
-    fn read(line: &Value) -> Result<Draft, DraftError> {
-        Draft::read(line.to_string().as_bytes())
+    /// What a line says.
+    fn read(line: &Value) -> Result<(String, Digest, Value), DraftError> {
+        Draft::read(line.to_string().as_bytes()).map(said)
+    }
+
+    fn said(draft: Draft<'_>) -> (String, Digest, Value) {
+        let record = draft.record().to_value();
+        (draft.draft_id, draft.content, record)
     }
 
     fn complete(line: &Value) -> Result<Record, DraftError> {
         let issuer = Did::parse("did:web:km.example").unwrap();
         let id = RecordId::parse("urn:uuid:01890a5d-ac96-774b-bcce-b302099a8057").unwrap();
         let completion = Completion { issuer: &issuer, id, verification_method: KEY, created: 1_788_220_800 };
-        read(line)?.complete(&completion)
+        Draft::read(line.to_string().as_bytes())?.complete(&completion)
     }
 
     fn rules(error: DraftError) -> Vec<(String, String)> {
@@ -265,22 +292,42 @@ mod tests {
     fn the_draft_id_is_by_default_the_digest_of_the_content() {
         let mut line = draft_of(ENTER);
         let draft = read(&line).unwrap();
-        assert_eq!(draft.content, Digest::of(&canonical::write(&line["record"]).unwrap()));
-        assert_eq!(draft.draft_id, draft.content.to_string());
+        let (draft_id, content, _) = &draft;
+        assert_eq!(*content, Digest::of(&canonical::write(&line["record"]).unwrap()));
+        assert_eq!(*draft_id, content.to_string());
         let spaced = serde_json::to_string_pretty(&line).unwrap();
-        assert_eq!(Draft::read(spaced.as_bytes()).unwrap(), draft);
+        assert_eq!(said(Draft::read(spaced.as_bytes()).unwrap()), draft);
         line["draftId"] = "xueji:2026.09_1-a".into();
         let named = read(&line).unwrap();
-        assert_eq!((named.draft_id.as_str(), named.content), ("xueji:2026.09_1-a", draft.content));
+        assert_eq!((named.0.as_str(), named.1), ("xueji:2026.09_1-a", *content));
     }
 
     #[test]
     fn texts_are_normalised_and_the_content_is_as_given() {
         let mut line = draft_of(ENTER);
         line["record"]["statedBy"]["name"]["fr"] = "E\u{301}cole".into();
-        let draft = read(&line).unwrap();
-        assert_eq!(draft.record["statedBy"]["name"]["fr"], "\u{c9}cole");
-        assert_eq!(draft.content, Digest::of(&canonical::write(&line["record"]).unwrap()));
+        let (_, content, record) = read(&line).unwrap();
+        assert_eq!(record["statedBy"]["name"]["fr"], "\u{c9}cole");
+        assert_eq!(content, Digest::of(&canonical::write(&line["record"]).unwrap()));
+    }
+
+    #[test]
+    fn text_that_is_taken_for_normalised_is() {
+        for code in (0..0x80).chain(0x4000..0xa000) {
+            let character = char::from_u32(code).unwrap();
+            assert_eq!(is_nfc_quick(std::iter::once(character)), IsNormalized::Yes, "{code:x}");
+            assert_eq!(unicode_normalization::char::canonical_combining_class(character), 0, "{code:x}");
+        }
+        for (text, expected) in [
+            ("王小明 A-1", true),
+            ("\u{3400}（）·é", true),
+            ("e\u{301}", false),
+            ("\u{f900}", false),
+            ("\u{2f800}", false),
+        ] {
+            assert_eq!(is_normalised(text.as_bytes()), expected, "{text:?}");
+            assert_eq!(text.nfc().eq(text.chars()), expected, "{text:?}");
+        }
     }
 
     #[test]
@@ -337,7 +384,8 @@ mod tests {
         let issuer = Did::parse("did:web:km.example").unwrap();
         let id = RecordId::parse("urn:uuid:01890a5d-ac96-774b-bcce-b302099a8057").unwrap();
         let completion = Completion { issuer: &issuer, id, verification_method: KEY, created: i64::MAX };
-        let error = read(&draft_of(ENTER)).unwrap().complete(&completion).unwrap_err();
+        let line = draft_of(ENTER).to_string();
+        let error = Draft::read(line.as_bytes()).unwrap().complete(&completion).unwrap_err();
         assert_eq!(rules(error), [("/proof/created".to_owned(), "record/no-such-date".to_owned())]);
     }
 }

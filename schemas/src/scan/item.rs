@@ -127,7 +127,8 @@ impl<'a> Item<'a> {
         self.children(Kind::Array)
     }
 
-    fn member_nodes(&self) -> MemberNodes<'a> {
+    /// Names and values as they stand in the bytes.
+    pub(crate) fn member_nodes(&self) -> MemberNodes<'a> {
         MemberNodes(self.children(Kind::Object))
     }
 
@@ -216,7 +217,8 @@ impl<'a> Iterator for Children<'a> {
     }
 }
 
-struct MemberNodes<'a>(Children<'a>);
+/// Names and values of an object's members.
+pub(crate) struct MemberNodes<'a>(Children<'a>);
 
 impl<'a> Iterator for MemberNodes<'a> {
     type Item = (Item<'a>, Item<'a>);

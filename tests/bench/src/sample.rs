@@ -70,7 +70,7 @@ impl Sample {
         for line in population.drafts(0, Part::Main, cited, references) {
             let line = line?;
             let draft = Draft::read(line.as_bytes())?;
-            let canonical = canonical::write(&draft.record)?;
+            let canonical = draft.record().raw().to_vec();
             let completion = Completion {
                 issuer: &city.did,
                 id: RecordId::parse(AGREEMENT)?,

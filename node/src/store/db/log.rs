@@ -13,9 +13,10 @@ use crate::store::{
 };
 use async_trait::async_trait;
 use hefu_federation::append::{BundleWrite, Head, Plan, TileWrite};
-use hefu_federation::tile::{TILE_HEIGHT, TILE_WIDTH, decode_hashes, encode_hashes};
-use hefu_federation::tree::Hash;
+use hefu_federation::tile::{TILE_HEIGHT, TILE_WIDTH, decode_hashes, encode_hashes, split_bundle};
+use hefu_federation::tree::{Hash, leaf_hash};
 use hefu_schemas::id::{Did, Digest, Origin};
+use std::collections::{BTreeSet, HashMap};
 
 const ADD_TILES: Bulk = Bulk {
     rows: Use::Insert,
@@ -192,16 +193,21 @@ async fn append(conn: &mut Session, origin: OriginNo, plan: &Plan, acts: &[ActRo
     if moving.execute(conn).await? != 1 {
         return Err(StoreError::Conflict { expected });
     }
-    let bind = |args: &mut Args, tile: &TileWrite| {
+    let kept: Vec<&TileWrite> = plan.tiles.iter().filter(|tile| is_kept(tile)).collect();
+    let bind = |args: &mut Args, tile: &&TileWrite| {
         args.push(origin.0).push(i64::from(tile.level)).push(int(tile.index)).push(encode_hashes(&tile.hashes));
     };
-    let tiles = ADD_TILES.execute(conn, &plan.tiles, bind).await?;
+    let tiles = ADD_TILES.execute(conn, &kept, bind).await?;
+    let edge = expected / TILE_WIDTH;
+    if !expected.is_multiple_of(TILE_WIDTH) && edge < size / TILE_WIDTH {
+        query(sql::DROP_TILE).bind(origin.0).bind(int(edge)).execute(conn).await?;
+    }
     let bind = |args: &mut Args, bundle: &BundleWrite| {
         args.push(origin.0).push(int(bundle.index)).push(i64::from(bundle.width)).push(bundle.bytes.as_slice());
     };
     let bundles = ADD_BUNDLES.execute(conn, &plan.bundles, bind).await?;
     // A tile or bundle wider than what the head says was there.
-    if tiles != count(&plan.tiles) || bundles != count(&plan.bundles) {
+    if tiles != count(&kept) || bundles != count(&plan.bundles) {
         return Err(damaged(format!("tile {}: wider than the head says", origin.0)));
     }
     let bind = |args: &mut Args, row: &ActRow| {
@@ -218,9 +224,43 @@ async fn head(conn: &mut Session, origin: OriginNo) -> StoreResult<StoredHead> {
     Ok(StoredHead { size, t: row.get(1)?, note: row.get(2)? })
 }
 
+/// A full tile of level 0 is not kept: its hashes are those of the entries of a full bundle.
+fn is_kept(tile: &TileWrite) -> bool {
+    tile.level > 0 || count(&tile.hashes) < TILE_WIDTH
+}
+
 async fn tile(conn: &mut Session, origin: OriginNo, level: u8, index: u64) -> StoreResult<Option<Vec<u8>>> {
     let query = scalar(sql::TILE).bind(origin.0).bind(i64::from(level)).bind(int(index));
-    Ok(query.fetch_optional(conn).await?)
+    let kept: Option<Vec<u8>> = query.fetch_optional(conn).await?;
+    if kept.is_some() || level > 0 {
+        return Ok(kept);
+    }
+    let full = bundle(conn, origin, index).await?.filter(|(width, _)| u64::from(*width) == TILE_WIDTH);
+    let hashes = |(width, bytes): (u16, Vec<u8>)| Ok(encode_hashes(&hashes_of(&bytes, width, index)?));
+    full.map(hashes).transpose()
+}
+
+/// The leaf hashes of a bundle.
+fn hashes_of(bytes: &[u8], width: u16, index: u64) -> StoreResult<Vec<Hash>> {
+    let entries = split_bundle(bytes, width).map_err(|_| damaged(format!("entry_bundle {index}")))?;
+    Ok(entries.iter().map(|data| leaf_hash(data)).collect())
+}
+
+/// Leaf hashes of entries, as far as they are there.
+pub(super) async fn leaves(
+    conn: &mut Session,
+    origin: OriginNo,
+    indexes: &BTreeSet<u64>,
+) -> StoreResult<HashMap<u64, Hash>> {
+    let bundles: BTreeSet<u64> = indexes.iter().map(|index| index / TILE_WIDTH).collect();
+    let mut leaves = HashMap::new();
+    for at in bundles {
+        if let Some((width, bytes)) = bundle(conn, origin, at).await? {
+            let hashes = (at * TILE_WIDTH..).zip(hashes_of(&bytes, width, at)?);
+            leaves.extend(hashes.filter(|(index, _)| indexes.contains(index)));
+        }
+    }
+    Ok(leaves)
 }
 
 async fn bundle(conn: &mut Session, origin: OriginNo, index: u64) -> StoreResult<Option<(u16, Vec<u8>)>> {

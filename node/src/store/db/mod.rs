@@ -24,6 +24,7 @@ mod lease;
 mod log;
 pub(crate) mod mark;
 pub(crate) mod moving;
+mod packed;
 mod payload;
 #[cfg(test)]
 mod plans;

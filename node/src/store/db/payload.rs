@@ -1,20 +1,20 @@
 //! Payloads, own and of peers; record ids; drafts.
 
 use super::Database;
-use super::bulk::Column::{Blob, Int, Text};
+use super::bulk::Column::{Blob, Int};
 use super::bulk::{Args, Bulk, Use, same};
-use super::row::{draft_row, payload_row};
-use super::session::{Session, query, scalar};
+use super::row::{draft_row, payload_row, record_id};
+use super::session::{Row, Session, query, scalar};
 use super::transaction;
 use super::value::{Sql, by_index, joined};
-use super::{search, states, write};
-use crate::store::number::{int, limit, state, unsigned};
-use crate::store::{AgreementNo, DraftRow, Found, OriginNo, PayloadRow, PayloadStore, Search, StoreResult, sql};
+use super::{log, search, states, write};
+use crate::store::number::{damaged, int, limit, state, unsigned};
+use crate::store::{AgreementNo, DraftRow, Found, OWN, OriginNo, PayloadRow, PayloadStore, Search, StoreResult, sql};
 use async_trait::async_trait;
 use hefu_federation::pull::PayloadState;
 use hefu_federation::reconcile::key::Key;
 use hefu_schemas::id::{Digest, RecordId};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Rows of an agreement by index.
 pub(super) const ROWS: Sql = by_index!(
@@ -56,13 +56,19 @@ pub(super) const FIND_IDS: Bulk = Bulk {
 };
 pub(super) const FIND_DRAFTS: Bulk = Bulk {
     rows: Use::Join,
-    before: "SELECT v.column1, d.draft_id, d.content, d.record_id, d.idx, d.leaf_hash, d.size",
-    columns: &[Int, Int, Text],
-    after: joined!("draft_key k" on "k.hash = v.column2", "draft d" on "d.idx = k.idx AND d.draft_id = v.column3"),
+    before: "SELECT v.column1, d.draft_id, d.content, d.idx, d.size",
+    columns: &[Int, Int],
+    after: joined!("draft_key k" on "k.hash = v.column2", "draft d" on "d.idx = k.idx"),
 };
-pub(super) const FIND_DRAFTS_RECENT: Bulk = FIND_DRAFTS.with(
-    joined!("draft_key_recent k" on "k.hash = v.column2", "draft d" on "d.idx = k.idx AND d.draft_id = v.column3"),
-);
+pub(super) const FIND_DRAFTS_RECENT: Bulk =
+    FIND_DRAFTS.with(joined!("draft_key_recent k" on "k.hash = v.column2", "draft d" on "d.idx = k.idx"));
+/// Record ids by index: they stay when a record is erased.
+pub(super) const FIND_RECORD_IDS: Bulk = Bulk {
+    rows: Use::Join,
+    before: "SELECT p.idx, p.record_id",
+    columns: &[Int],
+    after: joined!("payload p" on "p.origin = ? AND p.idx = v.column1"),
+};
 /// Whether a row is held in a range of indexes.
 pub(super) const ANY_HELD: Sql = by_index!(
     "SELECT EXISTS (SELECT 1 FROM payload",
@@ -205,19 +211,48 @@ pub(super) async fn find_ids(
     rows.iter().map(|row| Ok((row.get(0)?, unsigned(row.get(1)?, "record_id: idx")?))).collect()
 }
 
-/// Drafts by the position in which they were asked for. Both tables must be read in one transaction: a draft that moves
+/// Drafts by the position in which they were asked for. All tables must be read in one transaction: a draft that moves
 /// from one to the other is then in exactly one of them.
 pub(super) async fn find_drafts(conn: &mut Session, asked: &[(i64, &str)]) -> StoreResult<HashMap<i64, DraftRow>> {
     let bind = |args: &mut Args, (position, id): &(i64, &str)| {
-        args.push(*position).push(draft_hash(id)).push(*id);
+        args.push(*position).push(draft_hash(id));
     };
-    let mut found = HashMap::new();
+    let mut alike = Vec::new();
     for bulk in [FIND_DRAFTS_RECENT, FIND_DRAFTS] {
-        for row in bulk.fetch(conn, asked, bind, &[]).await? {
-            found.insert(row.get(0)?, draft_row(&row)?);
+        alike.append(&mut bulk.fetch(conn, asked, bind, &[]).await?);
+    }
+    // Nearly always nothing is known of a draft.
+    if alike.is_empty() {
+        return Ok(HashMap::new());
+    }
+    // Others may share the first bytes of the hash.
+    let draft_ids: HashMap<i64, &str> = asked.iter().copied().collect();
+    let mut rows = Vec::with_capacity(alike.len());
+    for row in alike {
+        if draft_ids.get(&row.get(0)?) == Some(&row.get(1)?) {
+            rows.push(row);
         }
     }
-    Ok(found)
+    let indexes: BTreeSet<u64> =
+        rows.iter().map(|row| unsigned(row.get(3)?, "draft: idx")).collect::<StoreResult<_>>()?;
+    let (ids, leaves) = (record_ids(conn, &indexes).await?, log::leaves(conn, OWN, &indexes).await?);
+    let draft = |row: &Row| {
+        let index = unsigned(row.get(3)?, "draft: idx")?;
+        let of_entry = || damaged(format!("draft: idx {index}"));
+        let (id, leaf_hash) = ids.get(&index).zip(leaves.get(&index)).ok_or_else(of_entry)?;
+        Ok((row.get(0)?, draft_row(row, *id, index, *leaf_hash)?))
+    };
+    rows.iter().map(draft).collect()
+}
+
+/// Record ids of own entries.
+async fn record_ids(conn: &mut Session, indexes: &BTreeSet<u64>) -> StoreResult<HashMap<u64, RecordId>> {
+    let indexes: Vec<u64> = indexes.iter().copied().collect();
+    let bind = |args: &mut Args, index: &u64| {
+        args.push(int(*index));
+    };
+    let rows = FIND_RECORD_IDS.fetch(conn, &indexes, bind, &[OWN.0]).await?;
+    rows.iter().map(|row| Ok((unsigned(row.get(0)?, "payload: idx")?, record_id(row.get(1)?)?))).collect()
 }
 
 /// The first 8 bytes of SHA-256(draft id), under which `draft_key` finds it.

@@ -13,6 +13,7 @@ fn statements(postgres: bool) -> Vec<String> {
     let single: [Sql; 25] = [
         sql::TILE.into(),
         sql::BUNDLE.into(),
+        sql::DROP_TILE.into(),
         payload::ROWS,
         sql::ROW.into(),
         payload::WANTED,
@@ -42,6 +43,7 @@ fn statements(postgres: bool) -> Vec<String> {
         payload::FIND_IDS,
         payload::FIND_DRAFTS,
         payload::FIND_DRAFTS_RECENT,
+        payload::FIND_RECORD_IDS,
         write::ABSORB,
         if postgres { facts::FIND_FACTS_PLAIN } else { facts::FIND_FACTS },
         if postgres { facts::FIND_FACTS_RECENT_PLAIN } else { facts::FIND_FACTS_RECENT },
@@ -86,7 +88,7 @@ const FILL: &str = "
       SELECT 2 + n % 10, n, 3 + n % 10, 1, n, CASE WHEN n % 50 = 0 THEN n - 1 END, uuid_send(gen_random_uuid()), 1, sha256(int8send(n)), 1,
              sha256(int8send(n)) FROM generate_series(0, $rows - 1) n;
     INSERT INTO record_id SELECT origin, record_id, idx FROM payload;
-    INSERT INTO draft SELECT idx, 'draft-' || idx, salt, record_id, salt, 1 FROM payload;
+    INSERT INTO draft SELECT idx, 'draft-' || idx, salt, 1 FROM payload;
     INSERT INTO draft_key SELECT idx * 7919, idx FROM payload;
     INSERT INTO draft_key_recent SELECT idx * 7919, idx FROM payload;
     INSERT INTO fact SELECT 3 + idx % 10, idx % 4096, salt, 2, idx FROM payload;

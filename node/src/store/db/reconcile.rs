@@ -6,7 +6,7 @@ use super::session::{Row, query, scalar};
 use super::transaction;
 use super::value::{Sql, hinted};
 use super::write::NOTHING_FILED;
-use super::{Database, cited, evaluate, facts, write};
+use super::{Database, cited, evaluate, facts, packed, write};
 use crate::store::number::{damaged, fixed, int, limit, of_severity, severity, unsigned};
 use crate::store::{
     AgreementNo, BucketKey, BucketRow, DirtyRow, EvaluatedKey, OriginNo, PayloadRow, ReconcileStore, StoreResult, sql,
@@ -289,7 +289,7 @@ fn bucket_number(number: i64) -> StoreResult<u16> {
 }
 
 fn dirty_row(row: &Row, agreement: AgreementNo) -> StoreResult<DirtyRow> {
-    let key = stored_key(row.get(1)?, "dirty: key")?;
+    let key = packed::unpack(row.get(1)?).ok_or_else(|| damaged("dirty: key"))?;
     let index = match row.get(3)? {
         NOTHING_FILED => None,
         index => Some(unsigned(index, "dirty: idx")?),

@@ -43,18 +43,18 @@ fn read(row: &Row, index: u64, at: usize) -> StoreResult<PayloadRow> {
     })
 }
 
-fn record_id(bytes: &[u8]) -> StoreResult<RecordId> {
+pub(super) fn record_id(bytes: &[u8]) -> StoreResult<RecordId> {
     RecordId::from_uuid(Uuid::from_bytes(fixed(bytes, "record_id")?)).map_err(|_| damaged("record_id"))
 }
 
-/// Reads `draft_id, content, record_id, idx, leaf_hash, size`, which begin at column 1.
-pub(super) fn draft_row(row: &Row) -> StoreResult<DraftRow> {
+/// Reads `draft_id, content, idx, size`, which begin at column 1; the rest stands elsewhere under the index.
+pub(super) fn draft_row(row: &Row, id: RecordId, index: u64, leaf_hash: Hash) -> StoreResult<DraftRow> {
     Ok(DraftRow {
         draft_id: row.get(1)?,
         content: Digest(fixed(row.get(2)?, "draft: content")?),
-        id: record_id(row.get(3)?)?,
-        index: unsigned(row.get(4)?, "draft: idx")?,
-        leaf_hash: Hash(fixed(row.get(5)?, "draft: leaf_hash")?),
-        size: unsigned(row.get(6)?, "draft: size")?,
+        id,
+        index,
+        leaf_hash,
+        size: unsigned(row.get(4)?, "draft: size")?,
     })
 }

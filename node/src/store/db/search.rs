@@ -4,6 +4,7 @@
 //! Where a page ends is a place in this order, not a count: rows that come meanwhile move nothing.
 
 use super::facts::filed;
+use super::packed;
 use super::row::payload_row;
 use super::session::{Session, query, scalar};
 use super::value::{Sql, by_index};
@@ -22,7 +23,7 @@ pub(super) const INDEXES: Sql = by_index!(
      AND ($5 IS NULL OR state = $5) AND ($6 IS NULL OR kind = $6) ORDER BY idx LIMIT $7"
 );
 /// What waits to be filed under a key; a queued key without an index files nothing.
-pub(super) const QUEUED: &str = "SELECT origin, idx FROM dirty WHERE agreement = $1 AND key = $2 AND idx >= 0";
+pub(super) const QUEUED: &str = "SELECT origin, idx FROM dirty WHERE agreement = $1 AND key IN ($2, $3) AND idx >= 0";
 
 /// A page of a search, all of it as of one moment.
 pub(super) async fn page(conn: &mut Session, search: &Search<'_>, most: usize) -> StoreResult<Found> {
@@ -92,7 +93,9 @@ async fn by_key(conn: &mut Session, search: &Search<'_>, most: usize) -> StoreRe
     for agreement in search.agreements {
         let stored = filed(conn, *agreement, std::slice::from_ref(key)).await?;
         places.extend(stored.into_iter().map(|(_, origin, index)| Place(origin, index)));
-        for row in query(QUEUED).bind(agreement.0).bind(key.bytes()).fetch_all(conn).await? {
+        // Rows of an earlier version stand there under the key itself.
+        let queued = query(QUEUED).bind(agreement.0).bind(packed::pack(key)).bind(key.bytes());
+        for row in queued.fetch_all(conn).await? {
             places.insert(Place(OriginNo(row.get(0)?), unsigned(row.get(1)?, "dirty: idx")?));
         }
     }

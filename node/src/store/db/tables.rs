@@ -96,7 +96,7 @@ pub const TABLES: &[Table] = &[
     table!(Copied, label_cursor (origin Int, agreement Int, until Int), key (origin, agreement)),
     table!(Left("负载状态摘要的缓存，下次对账时重新计算", "digests of payload states, a cache: the next tally computes them anew"),
         state_block (origin Int, agreement Int, block Int, version Int, digest Blob), key (origin, agreement, block)),
-    table!(Copied, draft (idx Int, draft_id Text, content Blob, record_id Blob, leaf_hash Blob, size Int), key (idx)),
+    table!(Copied, draft (idx Int, draft_id Text, content Blob, size Int), key (idx)),
     table!(Copied, draft_key (hash Int, idx Int), key (hash, idx)),
     table!(Copied, draft_key_recent (hash Int, idx Int), key (hash, idx)),
     table!(Copied, agreement (no Int, id Blob, as_of Text, evaluated_ms Int, recent Int, queued Int), key (no)),

@@ -4,15 +4,14 @@ use super::bulk::Column::{Blob, Int, Text};
 use super::bulk::{Args, Bulk, NOTHING, Use, same};
 use super::payload::{draft_hash, find_drafts, find_ids};
 use super::session::{Session, query, scalar};
-use super::{cited, facts, states};
+use super::{cited, facts, packed, states};
 use crate::store::number::{count, damaged, int, of_kind};
 use crate::store::{AgreementNo, OWN, OriginNo, OwnRecord, PayloadRow, StoreError, StoreResult, sql};
 use hefu_federation::append::Plan;
 use hefu_federation::pull::{Check, PayloadState};
 use hefu_federation::reconcile::key::Key;
-use hefu_federation::tree::Hash;
 use hefu_schemas::id::RecordId;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 /// Own entries after which the newest draft keys move over to the large table: about 400 KB gather.
 const DRAFTS_RECENT: u64 = 16_384;
@@ -42,8 +41,8 @@ const ADD_DIRTY: Bulk = Bulk {
 };
 const ADD_DRAFTS: Bulk = Bulk {
     rows: Use::Insert,
-    before: "INSERT INTO draft (idx, draft_id, content, record_id, leaf_hash, size)",
-    columns: &[Int, Text, Blob, Blob, Blob, Int],
+    before: "INSERT INTO draft (idx, draft_id, content, size)",
+    columns: &[Int, Text, Blob, Int],
     after: NOTHING,
 };
 const ADD_DRAFT_KEYS: Bulk = Bulk {
@@ -170,7 +169,7 @@ pub(super) async fn queue(
     let rows: Vec<(i64, Option<u64>, &Key)> =
         (last - numbers + 1..).zip(keys).map(|(seq, (index, key))| (seq, *index, *key)).collect();
     let bind = |args: &mut Args, (seq, index, key): &(i64, Option<u64>, &Key)| {
-        args.push(agreement.0).push(*seq).push(key.bytes()).push(origin.0).push(index.map_or(NOTHING_FILED, int));
+        args.push(agreement.0).push(*seq).push(packed::pack(key)).push(origin.0).push(index.map_or(NOTHING_FILED, int));
     };
     ADD_DIRTY.execute(conn, &rows, bind).await?;
     Ok(())
@@ -178,32 +177,29 @@ pub(super) async fn queue(
 
 /// Stores the drafts of own records, and now and then moves the newest keys over to the large table.
 async fn add_drafts(conn: &mut Session, plan: &Plan, records: &[OwnRecord]) -> StoreResult<()> {
-    let leaves: HashMap<u64, Hash> = plan.entries.iter().map(|entry| (entry.index, entry.leaf_hash)).collect();
-    let mut drafts = Vec::with_capacity(records.len());
+    let size = plan.head.range.size();
+    let first = plan.entries.first().map_or(size, |entry| entry.index);
     let mut ids = HashSet::with_capacity(records.len());
     for record in records {
-        let differs = || StoreError::Differs { what: format!("draft of entry {}", record.row.index) };
-        let leaf = leaves.get(&record.row.index).ok_or_else(differs)?;
-        drafts.push((record, *leaf, record.row.id.ok_or_else(differs)?));
-        if !ids.insert(record.draft_id.as_str()) {
-            return Err(differs());
+        // Record id and leaf hash are found by the index again, in `payload` and in the bundle.
+        let stands = (first..size).contains(&record.row.index) && record.row.id.is_some();
+        if !stands || !ids.insert(record.draft_id.as_str()) {
+            return Err(StoreError::Differs { what: format!("draft of entry {}", record.row.index) });
         }
     }
     let asked: Vec<(i64, &str)> = (0..).zip(records.iter().map(|record| record.draft_id.as_str())).collect();
     if let Some(row) = find_drafts(conn, &asked).await?.into_values().next() {
         return Err(StoreError::Differs { what: format!("draft of entry {}", row.index) });
     }
-    let size = plan.head.range.size();
-    let bind = |args: &mut Args, (record, leaf, id): &(&OwnRecord, Hash, RecordId)| {
+    let bind = |args: &mut Args, record: &OwnRecord| {
         args.push(int(record.row.index)).push(record.draft_id.as_str()).push(record.content.0.to_vec());
-        args.push(id.uuid().into_bytes().to_vec()).push(leaf.0.to_vec()).push(int(size));
+        args.push(int(size));
     };
-    ADD_DRAFTS.execute(conn, &drafts, bind).await?;
-    let bind = |args: &mut Args, (record, ..): &(&OwnRecord, Hash, RecordId)| {
+    ADD_DRAFTS.execute(conn, records, bind).await?;
+    let bind = |args: &mut Args, record: &OwnRecord| {
         args.push(draft_hash(&record.draft_id)).push(int(record.row.index));
     };
-    ADD_DRAFT_KEYS.execute(conn, &drafts, bind).await?;
-    let first = plan.entries.first().map_or(size, |entry| entry.index);
+    ADD_DRAFT_KEYS.execute(conn, records, bind).await?;
     if first / DRAFTS_RECENT != size / DRAFTS_RECENT {
         query(MOVE_DRAFT_KEYS).execute(conn).await?;
         query(CLEAR_DRAFT_KEYS).execute(conn).await?;

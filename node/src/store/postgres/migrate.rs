@@ -9,9 +9,10 @@ use sqlx::postgres::PgPool;
 use sqlx::{Postgres, Transaction};
 
 /// The migrations, built into the program: version, name, statements.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "store", include_str!("../../../migrations/postgres/0001_store.sql")),
     (2, "lease", include_str!("../../../migrations/postgres/0002_lease.sql")),
+    (3, "smaller_rows", include_str!("../../../migrations/postgres/0003_smaller_rows.sql")),
 ];
 /// What was applied. The digest tells whether a released migration was edited.
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migration (version bigint PRIMARY KEY, name text NOT NULL, \

@@ -87,15 +87,19 @@ impl Database {
     }
 }
 
-/// That the file can be written: else SQLite opens it for reading alone, without a word. Somebody who is writing it just now shows
-/// that it can be, and is not waited for.
+/// Writes nothing, by a statement that must be able to. (`BEGIN IMMEDIATE` alone is none: for a file that is read-only SQLite makes it
+/// one for reading, without a word.)
+const WRITE_NOTHING: &str = "DELETE FROM lease WHERE FALSE";
+
+/// That the file can be written: else SQLite opens it for reading alone. Somebody who is writing it just now shows that it can be,
+/// and is not waited for.
 pub(super) async fn expect_writable(writer: &SqlitePool) -> StoreResult<()> {
     let mut conn = writer.acquire().await?;
     sqlx::raw_sql("PRAGMA busy_timeout = 0").execute(&mut *conn).await?;
-    let begun = sqlx::raw_sql("BEGIN IMMEDIATE; ROLLBACK").execute(&mut *conn).await;
+    let written = sqlx::raw_sql(WRITE_NOTHING).execute(&mut *conn).await;
     let patient = AssertSqlSafe(format!("PRAGMA busy_timeout = {}", BUSY.as_millis()));
     sqlx::raw_sql(patient).execute(&mut *conn).await?;
-    match begun.map_err(StoreError::Database) {
+    match written.map_err(StoreError::Database) {
         Err(error) if fault::code(&error) == Code::DatabaseLocked => Ok(()),
         other => other.map(drop),
     }

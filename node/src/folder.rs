@@ -3,9 +3,12 @@
 use crate::problem::{Code, Outcome, Problem};
 use crate::store::fault;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::Write;
+use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+/// Longest name of a holder that is read from a lock, bytes.
+const MAX_HOLDER_LEN: u64 = 1_024;
 
 /// Paths below the folder.
 #[derive(Debug, Clone)]
@@ -68,6 +71,7 @@ impl Folder {
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
+            .read(true)
             .write(true)
             .mode(0o600)
             .open(&path)
@@ -80,6 +84,29 @@ impl Folder {
             }
         }
     }
+}
+
+/// Who has signed a lock last ([`sign_lock`]). That process has ended, however it did: the lock is ours.
+///
+/// # Errors
+/// The disk refuses.
+pub(crate) fn last_holder(lock: &File) -> std::io::Result<String> {
+    let mut name = String::new();
+    let mut lock = lock;
+    lock.rewind()?;
+    lock.take(MAX_HOLDER_LEN).read_to_string(&mut name)?;
+    Ok(name)
+}
+
+/// Writes into a lock that is held who holds it. A power cut may take it away: then nobody knows.
+///
+/// # Errors
+/// The disk refuses.
+pub(crate) fn sign_lock(lock: &File, holder: &str) -> std::io::Result<()> {
+    let mut lock = lock;
+    lock.set_len(0)?;
+    lock.rewind()?;
+    lock.write_all(holder.as_bytes())
 }
 
 /// Writes a new private file (0600); refuses to replace one.

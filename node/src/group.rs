@@ -20,13 +20,14 @@ pub use claim::{Claim, claim};
 
 use crate::Node;
 use crate::config::Config;
-use crate::folder::Folder;
+use crate::folder::{Folder, last_holder, sign_lock};
 use crate::guard;
 use crate::problem::Outcome;
 use crate::sequencer::Parts;
 use crate::store::{LeaseRow, RECONCILER, SEQUENCER, Store};
 use hefu_schemas::id::Digest;
 use serde_json::{Value, json};
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,6 +85,29 @@ pub struct Seen {
     registry: Option<u64>,
     role: Option<String>,
     servers: Vec<String>,
+}
+
+/// Goes on after the process that has worked on this folder before: what it still holds is given back. The folder's lock is ours, so
+/// it has ended, and nobody has to wait until its leases run out. (Were it not so, as with a folder that was copied: whoever loses a
+/// lease that way appends nothing any more by its fence.)
+///
+/// # Errors
+/// The store fails.
+pub(crate) async fn succeed(store: &dyn Store, member: &Member, lock: &File) -> Outcome<()> {
+    if !member.shared {
+        return Ok(());
+    }
+    let before = last_holder(lock).unwrap_or_default();
+    let rows = if before.is_empty() { Vec::new() } else { store.leases("").await? };
+    for row in rows.iter().filter(|row| row.holder.as_ref() == Some(&before)) {
+        tracing::info!(lease = row.name, server = shown(&before), "given back for the process before this one");
+        store.release(&row.name, &before).await?;
+    }
+    // Before any lease is taken. If the disk refuses, the next start waits for the end of the leases.
+    if let Err(error) = sign_lock(lock, &member.holder) {
+        tracing::debug!(%error, "the lock is not signed");
+    }
+    Ok(())
 }
 
 /// Takes part in the group as long as the process lives; returns at once where there is none.

@@ -103,6 +103,10 @@ pub async fn init(dir: &Path, init: &Init<'_>) -> Outcome<Hash> {
 pub async fn init_with(dir: &Path, init: &Init<'_>, make: impl FnOnce() -> Outcome<()>) -> Outcome<Hash> {
     let folder = Folder::new(dir);
     init.config.check()?;
+    if unfinished::founded(&folder).is_some() {
+        let _lock = folder.lock()?;
+        clear_database(&folder, &init.config).await?;
+    }
     prepare_folder(&folder, init.recovery_out)?;
     let _lock = folder.lock()?;
     let recovery = Recovery::new()?;
@@ -114,9 +118,22 @@ pub async fn init_with(dir: &Path, init: &Init<'_>, make: impl FnOnce() -> Outco
     };
     match made {
         Ok(_) => unfinished::end(&folder),
+        // A server that cannot be asked now is asked by the next `init`, which finds the marker.
+        Err(_) if clear_database(&folder, &init.config).await.is_err() => {}
         Err(_) => unfinished::sweep(&folder, init.recovery_out)?,
     }
     made
+}
+
+/// Takes out of a server's database what an `init` on this folder that did not come to its end has put there. (An embedded one is a
+/// file, swept away with the others.) The caller holds the lock.
+async fn clear_database(folder: &Folder, config: &Config) -> Outcome<()> {
+    if let Some(fingerprint) = unfinished::founded(folder)
+        && let Place::Server(address) = place(config)?
+    {
+        Database::unfound(&address, &fingerprint).await?;
+    }
+    Ok(())
 }
 
 /// Keys, database, and the first entry of the log with its note.
@@ -131,6 +148,7 @@ async fn found(folder: &Folder, init: &Init<'_>, recovery: &Recovery) -> Outcome
         .map_err(|error| Problem::new(Code::Configuration, format!("genesis: {error}")))?;
     let fingerprint =
         plan.entries.first().map(|entry| entry.leaf_hash).ok_or_else(|| Problem::new(Code::Internal, "empty plan"))?;
+    unfinished::found(folder, recovery, &fingerprint)?;
     store.add_origin(&origin, &did, &fingerprint, None).await?;
     let holder = Member::new(&init.config, folder).holder;
     let fence = store
@@ -234,12 +252,15 @@ impl Node {
         // A move that was interrupted behind its turning point is brought to its end.
         let config = crate::moving::settle(&folder, config, &|_| Ok(())).await?.config;
         let keys = Arc::new(Keys::load(&folder)?);
-        let store = around(Arc::new(open_database(&config, &folder).await?));
+        let database = open_database(&config, &folder).await?;
+        database.expect_writable().await?;
+        let store = around(Arc::new(database));
         let clock = Arc::new(Clock::default());
         let (origin, did) = (config.origin()?, config.did()?);
         let ring = own_ring(store.as_ref(), &origin, &keys).await?;
         let identity = Arc::new(Identity { did: did.clone(), keys: keys.clone(), clock: clock.clone() });
         let member = Member::new(&config, &folder);
+        group::succeed(store.as_ref(), &member, &lock).await?;
         let parts = Parts {
             store: store.clone(),
             keys: keys.clone(),

@@ -104,7 +104,7 @@ problems! {
     Unavailable = "unavailable" 503, "节点未就绪", "the node is not ready", hint "查看 /health/ready 与日志后重试。", "see /health/ready and the log, then try again";
     DiskFull = "disk-full" 507, "磁盘已满或拒绝写入", "the disk is full, or refuses what is written", hint "请腾出磁盘空间（或提高配额），再执行同一命令；已有回执的草稿不会重复发布。", "free space (or raise the quota), then give the same command again; a draft that has its receipt is not published twice";
     DatabaseLocked = "database-locked" 503, "数据库被其他程序占用", "another program holds the database", hint "请结束正在打开 hefu.db 的程序（备份、sqlite3 等），再试一次。", "end the program that has hefu.db open (a backup, a sqlite3 shell), then try again";
-    DatabaseReadOnly = "database-read-only" 503, "数据库无法打开或写入", "the database cannot be opened or written", hint "请确认节点目录与 hefu.db 存在、归运行 hefu 的用户所有，且磁盘未以只读方式挂载。", "check that the node's folder and hefu.db are there, belong to the user that runs hefu, and are not mounted read-only";
+    DatabaseReadOnly = "database-read-only" 503, "数据库无法打开或写入", "the database cannot be opened or written", hint "请确认节点目录与 hefu.db 存在、归运行 hefu 的用户所有，且磁盘未以只读方式挂载；数据库服务器须可写，不能是备库。", "check that the node's folder and hefu.db are there, belong to the user that runs hefu, and are not mounted read-only; that a database server is no standby and takes writes";
     DatabaseNotDurable = "database-not-durable" 503, "数据库服务器未保证落盘", "the database server does not keep what it acknowledges", hint "请在 postgresql.conf 中把所指的项设为 on 并重启服务器。", "set what is named to on in postgresql.conf and restart the server";
     DatabaseAway = "database-away" 503, "无法连接数据库服务器", "the database server cannot be reached", hint "请确认 PostgreSQL 正在运行，hefu.toml 中的 database 地址与端口正确，防火墙放行，TLS 证书可信。", "check that PostgreSQL runs, that host and port of `database` in hefu.toml are right, that the firewall lets them through, and that its TLS certificate is trusted";
     DatabaseDenied = "database-denied" 503, "数据库服务器拒绝登录", "the database server refuses the login", hint "请核对用户名与密码（PGPASSWORD 或 ~/.pgpass）、数据库名，以及服务器的 pg_hba.conf。", "check the user and password (PGPASSWORD or ~/.pgpass), the name of the database, and pg_hba.conf on the server";
@@ -246,6 +246,7 @@ impl From<crate::store::StoreError> for Problem {
             E::Empty => Self::new(Code::NotInitialised, error),
             E::MovedAway { .. } => Self::new(Code::MovedAway, error),
             E::Arriving { .. } => Self::new(Code::MoveUnfinished, error),
+            E::ReadOnly => Self::new(Code::DatabaseReadOnly, error),
             E::NotDurable { .. } => Self::new(Code::DatabaseNotDurable, error),
             E::Database(_) | E::Migrate(_) => Self::new(crate::store::fault::code(&error), error),
         }

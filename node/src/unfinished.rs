@@ -2,19 +2,21 @@
 //! it away and begins anew. Without the marker keys are never touched, whatever else is missing.
 
 use crate::config::FILE_NAME;
-use crate::folder::{Folder, write_new};
+use crate::folder::{Folder, replace, write_new};
 use crate::keys::Recovery;
 use crate::problem::{Code, Outcome, Problem};
 use hefu_federation::key::Role;
+use hefu_federation::tree::Hash;
 use hefu_schemas::id::Digest;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// The marker. In it stands the digest of the recovery key's file, which is outside the folder.
+/// The marker. In it stands the digest of the recovery key's file, which is outside the folder, and on the next line, as soon as the
+/// database is filled, the fingerprint of the log: a database on a server is outside, too.
 const MARKER: &str = "init.unfinished";
 /// What `init` makes beside the keys.
-const MADE: [&str; 8] =
-    ["hefu.db", "hefu.db-wal", "hefu.db-shm", "guard", "guard.new", "hefu.new", "tls.pem", "tls-key.pem"];
+const MADE: [&str; 9] =
+    ["hefu.db", "hefu.db-wal", "hefu.db-shm", "guard", "guard.new", "hefu.new", "init.new", "tls.pem", "tls-key.pem"];
 
 fn refused(path: &Path, error: &std::io::Error) -> Problem {
     Problem::new(Code::Configuration, format!("{}: {error}", path.display()))
@@ -31,6 +33,25 @@ fn marker(folder: &Folder) -> PathBuf {
 pub(crate) fn begin(folder: &Folder, recovery: &Recovery) -> Outcome<()> {
     let path = marker(folder);
     write_new(&path, recovery.digest().to_string().as_bytes()).map_err(|error| refused(&path, &error))
+}
+
+/// Notes which log is about to be founded: what is then found in a database on a server is known by it. The caller holds the lock.
+///
+/// # Errors
+/// The marker cannot be written.
+pub(crate) fn found(folder: &Folder, recovery: &Recovery, fingerprint: &Hash) -> Outcome<()> {
+    let path = marker(folder);
+    let text = format!("{}\n{}", recovery.digest(), Digest(fingerprint.0));
+    replace(&path, text.as_bytes()).map_err(|error| refused(&path, &error))
+}
+
+/// The fingerprint of the log that an unfinished `init` may have founded.
+pub(crate) fn founded(folder: &Folder) -> Option<Hash> {
+    if folder.path().join(FILE_NAME).exists() {
+        return None;
+    }
+    let text = std::fs::read_to_string(marker(folder)).ok()?;
+    Digest::parse(text.lines().nth(1)?).ok().map(|digest| Hash(digest.0))
 }
 
 /// Takes the marker away: the node is whole. One that stays behind does no harm beside the settings.
@@ -67,6 +88,7 @@ pub(crate) fn sweep(folder: &Folder, recovery_out: &Path) -> Outcome<()> {
     let mut left: Vec<PathBuf> = MADE.iter().map(|name| folder.path().join(name)).collect();
     left.extend(Role::HELD.iter().map(|role| folder.key(role.code())));
     // Made and not written, it is empty.
+    let recovery = recovery.lines().next().unwrap_or_default();
     if std::fs::read(recovery_out).is_ok_and(|file| file.is_empty() || Digest::of(&file).to_string() == recovery) {
         left.push(recovery_out.to_owned());
     }
@@ -118,8 +140,11 @@ mod tests {
         assert!(folder.path().join("own").exists(), "what init does not make stays");
 
         begin(&folder, &key).unwrap();
+        assert_eq!(founded(&folder), None);
+        found(&folder, &key, &Hash([7; 32])).unwrap();
+        assert_eq!(founded(&folder), Some(Hash([7; 32])));
         clear(&folder, &recovery).unwrap();
-        assert!(!recovery.exists() && !marker(&folder).exists());
+        assert!(!recovery.exists() && !marker(&folder).exists() && founded(&folder).is_none());
         end(&folder);
     }
 

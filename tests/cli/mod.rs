@@ -2,6 +2,7 @@
 
 mod corrections;
 mod csv;
+mod database;
 mod doctor;
 mod help;
 mod moving;

@@ -134,6 +134,34 @@ impl City {
         self.resting.store(true, Ordering::Relaxed);
     }
 
+    /// Process id of the server, which has not ended.
+    pub(super) async fn process(&self) -> u32 {
+        let mut server = self.server.lock().await;
+        let child = server.as_mut().unwrap();
+        assert_eq!(child.try_wait().unwrap(), None, "the server has ended");
+        child.id().unwrap()
+    }
+
+    /// Submissions whose receipts have all come.
+    pub(super) fn submitted(&self) -> usize {
+        self.next.load(Ordering::Relaxed)
+    }
+
+    /// The URL of something that it serves.
+    pub(super) fn at(&self, path: &str) -> String {
+        format!("{}/{path}", self.url)
+    }
+
+    /// Runs a command on its folder.
+    pub(super) async fn command(&self, args: &[&str]) -> Said {
+        run(&self.dir, args).await
+    }
+
+    /// Publishes once more what was published first.
+    pub(super) async fn publish_again(&self) -> Said {
+        self.command(&["--json", "publish", &self.parts[0].0.display().to_string()]).await
+    }
+
     /// Everything that goes on at once in a city: publishing, pulling and stating, and somebody who watches its checkpoint.
     pub(super) fn load(self: &Arc<Self>) -> Vec<JoinHandle<()>> {
         self.resting.store(false, Ordering::Relaxed);
@@ -172,7 +200,7 @@ impl City {
     /// Keeps the note that the city shows, and the one that it signed last.
     async fn look(&self, client: &reqwest::Client) {
         let mut seen = Vec::from_iter(std::fs::read(self.dir.join("guard")).ok());
-        if let Ok(answer) = client.get(format!("{}/checkpoint", self.url)).send().await
+        if let Ok(answer) = client.get(self.at("checkpoint")).send().await
             && answer.status().is_success()
             && let Ok(note) = answer.bytes().await
         {
@@ -276,7 +304,7 @@ impl City {
     }
 
     async fn fetch(&self, client: &reqwest::Client, path: &str) -> Vec<u8> {
-        let answer = client.get(format!("{}/{path}", self.url)).send().await.unwrap();
+        let answer = client.get(self.at(path)).send().await.unwrap();
         assert!(answer.status().is_success(), "{path}: {}", answer.status());
         answer.bytes().await.unwrap().to_vec()
     }

@@ -150,6 +150,7 @@ mount -o remount,ro "$at" || exit 99
 "$hefu" --dir "$at" --json serve >"$out/folder-serve"; echo $? >"$out/folder-serve.code"
 mount -o remount,rw "$at" && mount --bind "$at/hefu.db" "$at/hefu.db" && mount -o remount,bind,ro "$at/hefu.db" || exit 99
 "$hefu" --dir "$at" --json publish "$drafts" >"$out/file"; echo $? >"$out/file.code"
+timeout 20 "$hefu" --dir "$at" --json serve --listener stdin <&0 >"$out/file-serve"; echo $? >"$out/file-serve.code"
 umount "$at/hefu.db" || exit 99
 "$hefu" --dir "$at" --json publish "$drafts" >"$out/after" || exit 1
 "$hefu" --dir "$at" --json fsck >"$out/fsck" || exit 3
@@ -214,7 +215,7 @@ async fn a_disk_that_is_full() {
 async fn a_folder_or_database_that_is_read_only() {
     let scene = Scene::make().await;
     let Some(out) = apart(&scene, READ_ONLY, "a_folder_or_database_that_is_read_only").await else { return };
-    for name in ["folder", "folder-fsck", "folder-serve", "file"] {
+    for name in ["folder", "folder-fsck", "folder-serve", "file", "file-serve"] {
         assert_refused(&said(&out, name), Code::DatabaseReadOnly, name);
     }
     scene.assert_receipts(&said(&out, "after").stdout);

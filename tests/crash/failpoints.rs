@@ -1,20 +1,23 @@
 //! Every call of the store, failing: before it does anything, and after it has done everything. In the process that goes on, and
 //! in one that ends there.
 //!
-//! By default each method fails at its first, a middle and its last call; with `HEFU_FAILPOINTS=full` at every call.
+//! By default each method fails at its first, a middle and its last call, on PostgreSQL at one of them; with `HEFU_FAILPOINTS=full` at
+//! every call on both databases.
 
 use super::scene::{Scene, Step};
-use hefu_tests::faulty::{After, Failpoint, Fault, METHODS};
+use hefu_tests::faulty::{After, Failpoint, Fault, METHODS, Method};
+use hefu_tests::postgres::On;
 use std::collections::BTreeMap;
 
 /// Methods that a node does not call while it runs.
-const NOT_CALLED: [(&str, &str); 4] = [
-    ("audits", "the audit is written, and read by people with tools of their own"),
-    ("leases", SEVERAL),
-    ("want", SEVERAL),
-    ("registry_version", SEVERAL),
-];
+const NOT_CALLED: [(&str, &str); 1] = [("audits", "the audit is written, and read by people with tools of their own")];
+/// Nor these, on a database of its own.
+const OF_SEVERAL: [(&str, &str); 3] = [("leases", SEVERAL), ("want", SEVERAL), ("registry_version", SEVERAL)];
 const SEVERAL: &str = "only servers that share a database look at each other's leases and changes";
+/// A server that is not alone calls this 20 times a second, whatever else it does: so many of them fail when all are to.
+const BY_THE_CLOCK: (&str, usize) = ("leases", 16);
+/// Further passes for what a task in the background calls when its time has come, so that its number is not foreseen.
+const FURTHER: usize = 3;
 
 const BOTH: [(Fault, After); 2] = [(Fault::Failed, After::GoesOn), (Fault::Persisted, After::Dies)];
 const OTHERS: [(Fault, After); 2] = [(Fault::Failed, After::Dies), (Fault::Persisted, After::GoesOn)];
@@ -22,30 +25,90 @@ const OTHERS: [(Fault, After); 2] = [(Fault::Failed, After::Dies), (Fault::Persi
 /// Calls by step and method in a run that nothing disturbs.
 type Calls = Vec<(Step, BTreeMap<&'static str, u64>)>;
 
+/// How many of the calls fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    /// Every one.
+    All,
+    /// The first, a middle and the last one of each method.
+    Three,
+    /// One of each method.
+    One,
+}
+
+impl Which {
+    fn of(on: On) -> Self {
+        match (std::env::var("HEFU_FAILPOINTS").is_ok_and(|how| how == "full"), on) {
+            (true, _) => Self::All,
+            (false, On::File) => Self::Three,
+            (false, On::Server) => Self::One,
+        }
+    }
+
+    /// Places among so many calls of a method.
+    fn places(self, method: &Method, calls: usize) -> Vec<usize> {
+        let (by_the_clock, most) = BY_THE_CLOCK;
+        match self {
+            Self::All if method.name == by_the_clock => (0..calls).step_by(calls.div_ceil(most).max(1)).collect(),
+            Self::All => (0..calls).collect(),
+            Self::Three => vec![0, calls / 2, calls.saturating_sub(1)],
+            Self::One => Vec::new(),
+        }
+    }
+
+    /// A read that has done everything has done nothing: two ways are enough for it.
+    fn ways(self, method: &Method, is_only: bool, is_even: bool) -> Vec<(Fault, After)> {
+        match (method.writes, self == Self::All || self == Self::Three && is_only, is_even) {
+            (true, true, _) => [BOTH, OTHERS].concat(),
+            (true, false, true) => BOTH.to_vec(),
+            (true, false, false) => OTHERS.to_vec(),
+            (false, true, _) => BOTH.to_vec(),
+            (false, false, _) if self == Self::One => BOTH.to_vec(),
+            (false, false, even) => vec![BOTH[usize::from(even)]],
+        }
+    }
+}
+
+type Plan = BTreeMap<Step, Vec<Failpoint>>;
+
 /// The failpoints of each step.
-fn plan(calls: &Calls, full: bool) -> BTreeMap<Step, Vec<Failpoint>> {
-    let mut plan: BTreeMap<Step, Vec<Failpoint>> = BTreeMap::new();
-    for method in METHODS {
+fn plan(calls: &Calls, which: Which) -> Plan {
+    let mut plan = Plan::new();
+    // Those that few steps call come first: the others find room elsewhere.
+    let mut methods: Vec<&Method> = METHODS.iter().collect();
+    methods.sort_by_key(|method| calls.iter().filter(|(_, counts)| counts.contains_key(method.name)).count());
+    for (of_all, method) in methods.into_iter().enumerate() {
         let of_step = |(step, counts): &(Step, BTreeMap<&str, u64>)| {
             let (step, count) = (*step, counts.get(method.name).copied().unwrap_or(0));
             (1..=count).map(move |nth| (step, nth))
         };
         let all: Vec<(Step, u64)> = calls.iter().flat_map(of_step).collect();
-        let mut places: Vec<usize> =
-            if full { (0..all.len()).collect() } else { vec![0, all.len() / 2, all.len().saturating_sub(1)] };
+        let mut places = which.places(method, all.len());
+        if which == Which::One {
+            // Where the fewest others fail: so there are few passes.
+            places.extend((0..all.len()).min_by_key(|place| plan.get(&all[*place].0).map_or(0, Vec::len)));
+        }
         places.dedup();
-        let few = places.len() == 1;
+        let is_only = places.len() == 1;
         for (number, (step, nth)) in places.into_iter().filter_map(|place| all.get(place)).enumerate() {
-            // A read that has done everything has done nothing: two ways are enough for it.
-            let ways: Vec<(Fault, After)> = match (method.writes, full || few, number % 2 == 0) {
-                (true, true, _) => [BOTH, OTHERS].concat(),
-                (true, false, true) => BOTH.to_vec(),
-                (true, false, false) => OTHERS.to_vec(),
-                (false, true, _) => BOTH.to_vec(),
-                (false, false, even) => vec![BOTH[usize::from(even)]],
-            };
+            let is_even = if which == Which::One { of_all % 2 == 0 } else { number % 2 == 0 };
             let failpoint = |(fault, after)| Failpoint { method: method.name, nth: *nth, fault, after };
-            plan.entry(*step).or_default().extend(ways.into_iter().map(failpoint));
+            plan.entry(*step).or_default().extend(which.ways(method, is_only, is_even).into_iter().map(failpoint));
+        }
+    }
+    plan
+}
+
+/// The failpoints of further passes: what has not failed in both ways yet, at its first call in the step that has most of them.
+fn rest(calls: &Calls, covered: &Covered) -> Plan {
+    let mut plan = Plan::new();
+    for method in METHODS {
+        let count = |counts: &BTreeMap<&str, u64>| counts.get(method.name).copied().unwrap_or(0);
+        let Some((step, _)) = calls.iter().filter(|(_, counts)| count(counts) > 0).max_by_key(|(_, c)| count(c)) else {
+            continue;
+        };
+        for (fault, after) in BOTH.into_iter().filter(|(fault, _)| covered.count(method.name, *fault) == 0) {
+            plan.entry(*step).or_default().push(Failpoint { method: method.name, nth: 1, fault, after });
         }
     }
     plan
@@ -85,7 +148,7 @@ impl Covered {
 async fn undisturbed(scene: &mut Scene) -> Calls {
     scene.reset().await;
     let mut calls = Vec::new();
-    for step in Step::ALL {
+    for step in Step::of(scene.on()) {
         if step == Step::Keys {
             scene.settle().await;
         }
@@ -99,7 +162,7 @@ async fn undisturbed(scene: &mut Scene) -> Calls {
 async fn pass(scene: &mut Scene, pass: &Pass, covered: &mut Covered) -> u64 {
     scene.reset().await;
     let (mut missed, mut settled) = (0, false);
-    for step in Step::ALL {
+    for step in Step::of(scene.on()) {
         let failpoint = pass.1.iter().find(|(of, _)| *of == step).map(|(_, failpoint)| *failpoint);
         if step.is_of_a_liar() && !settled {
             scene.settle().await;
@@ -121,31 +184,44 @@ async fn pass(scene: &mut Scene, pass: &Pass, covered: &mut Covered) -> u64 {
     missed
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_call_of_the_store_may_fail() {
-    let full = std::env::var("HEFU_FAILPOINTS").is_ok_and(|how| how == "full");
-    let only: Option<usize> = std::env::var("HEFU_FAILPOINTS_PASS").ok().and_then(|pass| pass.parse().ok());
-    let mut scene = Scene::make().await;
-    let calls = undisturbed(&mut scene).await;
-    let plan = plan(&calls, full);
-    let passes = plan.values().map(Vec::len).max().unwrap_or(0);
-    let (mut covered, mut missed) = (Covered::default(), 0);
-    for number in (0..passes).filter(|number| only.is_none_or(|only| only == *number)) {
+/// All passes of a plan; failpoints that were not reached.
+async fn passes(scene: &mut Scene, plan: &Plan, only: Option<usize>, covered: &mut Covered) -> u64 {
+    let count = plan.values().map(Vec::len).max().unwrap_or(0);
+    let mut missed = 0;
+    for number in (0..count).filter(|number| only.is_none_or(|only| only == *number)) {
         let of_step = |(step, all): (&Step, &Vec<Failpoint>)| Some((*step, *all.get(number)?));
         let this = Pass(number, plan.iter().filter_map(of_step).collect());
-        missed += pass(&mut scene, &this, &mut covered).await;
+        missed += pass(scene, &this, covered).await;
+    }
+    missed
+}
+
+async fn every_call_fails(on: On) {
+    let only: Option<usize> = std::env::var("HEFU_FAILPOINTS_PASS").ok().and_then(|pass| pass.parse().ok());
+    let Some(mut scene) = Scene::make(on).await else { return };
+    let calls = undisturbed(&mut scene).await;
+    let plan = plan(&calls, Which::of(on));
+    let mut covered = Covered::default();
+    let missed = passes(&mut scene, &plan, only, &mut covered).await;
+    for _ in 0..FURTHER {
+        let rest = rest(&calls, &covered);
+        if only.is_none() && !rest.is_empty() {
+            passes(&mut scene, &rest, None, &mut covered).await;
+        }
     }
     covered.print(&calls);
-    let failpoints: usize = plan.values().map(Vec::len).sum();
+    let (failpoints, count) =
+        (plan.values().map(Vec::len).sum::<usize>(), plan.values().map(Vec::len).max().unwrap_or(0));
     println!(
-        "{failpoints} failpoints in {passes} passes; {missed} were not reached, since an earlier one changed the way"
+        "{failpoints} failpoints in {count} passes; {missed} were not reached, since an earlier one changed the way"
     );
     if only.is_some() {
         return;
     }
+    let several: &[(&str, &str)] = if on == On::File { &OF_SEVERAL } else { &[] };
     for method in METHODS {
         let called = calls.iter().any(|(_, counts)| counts.contains_key(method.name));
-        if let Some((_, why)) = NOT_CALLED.iter().find(|(name, _)| *name == method.name) {
+        if let Some((_, why)) = NOT_CALLED.iter().chain(several).find(|(name, _)| *name == method.name) {
             assert!(!called, "{} is called after all; it was said: {why}", method.name);
             continue;
         }
@@ -153,4 +229,14 @@ async fn every_call_of_the_store_may_fail() {
             assert!(covered.count(method.name, fault) > 0, "{} never {fault:?}; called: {called}", method.name);
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_call_of_the_store_may_fail() {
+    every_call_fails(On::File).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_call_of_the_store_may_fail_on_postgres() {
+    every_call_fails(On::Server).await;
 }

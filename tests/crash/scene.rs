@@ -1,6 +1,8 @@
-//! Kunming, whose store fails when a test says so, and Chengdu, whose store does not: from the first contact to the tally, in
-//! steps that people and programs repeat when they were refused.
+//! Kunming, whose store fails when a test says so, on either database, and Chengdu, whose store does not: from the first contact to
+//! the tally, in steps that people and programs repeat when they were refused.
 
+use super::other::OtherServer;
+use super::people;
 use super::stolen::{revoke, show_another_log};
 use hefu_federation::agreement::State;
 use hefu_federation::reconcile::finding::Rule;
@@ -8,23 +10,23 @@ use hefu_federation::reconcile::tally::Comparison;
 use hefu_federation::tile::{TILE_WIDTH, split_bundle};
 use hefu_federation::tree::leaf_hash;
 use hefu_node::Node;
+use hefu_node::config::database::Place;
 use hefu_node::guard::stored_root;
 use hefu_node::problem::{Code, Outcome, Problem};
 use hefu_node::publish::{Options, Staging};
 use hefu_node::registry::Known;
 use hefu_node::store::{DraftRow, OWN, OriginNo, OriginRow};
 use hefu_node::synthetic::agreement_terms;
-use hefu_node::{propose, pull, reconcile, tally};
-use hefu_schemas::id::{AgreementId, Digest};
+use hefu_node::{group, propose, pull, reconcile, tally};
+use hefu_schemas::id::AgreementId;
 use hefu_schemas::student_status::{Event, Status};
 use hefu_tests::check::check_stored;
 use hefu_tests::draft::{day, id_of};
 use hefu_tests::faulty::{After, Failpoint, Faults};
-use hefu_tests::http::{Answer, control, get};
-use hefu_tests::local::LocalDoor;
+
 use hefu_tests::node::copy_folder;
+use hefu_tests::postgres::On;
 use hefu_tests::{Drafts, TestNode, certificate::certificates, check_log};
-use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,6 +34,11 @@ use tempfile::TempDir;
 
 /// Rounds of pulling in which an agreement comes into force.
 const ROUNDS: usize = 6;
+
+/// What is said of a connection whose thread has ended.
+const ENDED: &str = "it is being shutdown";
+/// How many there may be.
+const CONNECTIONS: usize = 12;
 
 /// What a node does, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +54,8 @@ pub(super) enum Step {
     Tally,
     Tokens,
     Inspect,
+    /// Another server of the city has the right to append, and hands it over; only where there may be one.
+    Group,
     Open,
     /// A peer revokes a key.
     Keys,
@@ -55,7 +64,7 @@ pub(super) enum Step {
 }
 
 impl Step {
-    pub(super) const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Follow,
         Self::Propose,
         Self::Exchange,
@@ -67,10 +76,16 @@ impl Step {
         Self::Tally,
         Self::Tokens,
         Self::Inspect,
+        Self::Group,
         Self::Open,
         Self::Keys,
         Self::Split,
     ];
+
+    /// Those of a city on such a database.
+    pub(super) fn of(on: On) -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(move |step| on == On::Server || *step != Self::Group)
+    }
 
     /// Nothing that comes later needs it.
     pub(super) fn can_be_left_out(self) -> bool {
@@ -89,6 +104,7 @@ struct Script {
     published: Vec<Value>,
     corrections: Vec<Value>,
     despite: Value,
+    in_turn: Value,
     last: Value,
 }
 
@@ -99,6 +115,7 @@ pub(super) struct Scene {
     pub(super) faults: Faults,
     /// Both folders as they were at the beginning.
     start: TempDir,
+    other: Option<OtherServer>,
     agreement: Option<AgreementId>,
     script: Option<Script>,
     /// All receipts that were given.
@@ -106,9 +123,11 @@ pub(super) struct Scene {
 }
 
 impl Scene {
-    /// Both nodes made; Chengdu follows Kunming already.
-    pub(super) async fn make() -> Self {
-        let mut km = TestNode::new("530100").await;
+    /// Both nodes made; Chengdu follows Kunming already. `None` when this machine has no such database.
+    pub(super) async fn make(on: On) -> Option<Self> {
+        let database = on.setting().await?;
+        let mut km = TestNode::init_with("530100", |config| config.database = database.clone()).await;
+        km.open().await;
         let mut cd = TestNode::new("510100").await;
         cd.follow(&km).await.unwrap();
         let start = tempfile::tempdir().unwrap();
@@ -117,8 +136,17 @@ impl Scene {
             node.close().await;
             copy_folder(node.dir(), &start.path().join(name));
         }
+        let other = match database.place().unwrap() {
+            Place::Embedded => None,
+            Place::Server(_) => Some(OtherServer::make(km.dir()).await),
+        };
         let faults = Faults::of(km.dir());
-        Self { km, cd, faults, start, agreement: None, script: None, receipts: Vec::new() }
+        Some(Self { km, cd, faults, start, other, agreement: None, script: None, receipts: Vec::new() })
+    }
+
+    /// Which database Kunming has.
+    pub(super) fn on(&self) -> On {
+        if self.other.is_some() { On::Server } else { On::File }
     }
 
     /// Back to the beginning.
@@ -127,6 +155,9 @@ impl Scene {
         self.cd.abandon().await;
         for (node, name) in [(&self.km, "km"), (&self.cd, "cd")] {
             copy_folder(&self.start.path().join(name), node.dir());
+        }
+        if let Some(other) = &self.other {
+            other.reset().await;
         }
         (self.agreement, self.script, self.receipts) = (None, None, Vec::new());
         self.faults = Faults::of(self.km.dir());
@@ -171,7 +202,18 @@ impl Scene {
         (counts, struck)
     }
 
+    /// A connection to a server ends with the thread that opened it, maybe that of a door which has just closed: then people ask again.
     async fn act(&mut self, step: Step) -> Outcome<()> {
+        let mut closed = 0;
+        loop {
+            match self.act_once(step).await {
+                Err(problem) if problem.detail.contains(ENDED) && closed < CONNECTIONS => closed += 1,
+                other => return other,
+            }
+        }
+    }
+
+    async fn act_once(&mut self, step: Step) -> Outcome<()> {
         match step {
             Step::Follow => self.follow().await,
             Step::Propose => self.propose().await,
@@ -180,8 +222,12 @@ impl Scene {
             Step::Pull => self.pull().await,
             Step::Serve => self.serve().await,
             Step::Tally => self.tally().await,
-            Step::Tokens => self.tokens().await,
-            Step::Inspect => self.inspect().await,
+            Step::Tokens => people::tokens(&self.km, self.agreement.unwrap()).await,
+            Step::Inspect => {
+                let record = self.script.as_ref().unwrap().enter["record"]["id"].as_str().unwrap().to_owned();
+                people::inspect(&self.km, &self.cd, &record).await
+            }
+            Step::Group => self.take_turns().await,
             Step::Open => {
                 self.km.abandon().await;
                 self.open().await
@@ -265,9 +311,30 @@ impl Scene {
         withdrawal["record"]["type"] = json!(["VerifiableCredential", "Withdrawal"]);
         withdrawal["record"]["credentialSubject"] = json!({"record": id_of(&relying).to_string(), "reason": "authority-decision", "from": day(-10).to_string()});
         let despite = ours.status(&ours.subject(2), (Event::Resume, Status::Enrolled), day(-200), Some(id_of(&enter)));
-        let last = ours.enter(&ours.subject(9), day(-5));
+        let (in_turn, last) = (ours.enter(&ours.subject(8), day(-6)), ours.enter(&ours.subject(9), day(-5)));
         let published = vec![enter.clone(), relying, third];
-        self.script = Some(Script { enter, published, corrections: vec![corrected, withdrawal], despite, last });
+        let corrections = vec![corrected, withdrawal];
+        self.script = Some(Script { enter, published, corrections, despite, in_turn, last });
+    }
+
+    /// Looks what other servers do, and publishes when one of them has handed over the right to append.
+    async fn take_turns(&mut self) -> Outcome<()> {
+        group::round(self.km.node(), &mut group::Seen::default()).await?;
+        let (other, draft) = (self.other.clone().unwrap(), self.script.as_ref().unwrap().in_turn.clone());
+        // A process that ended in the middle of it has left it alone.
+        if !self.faults.dead() {
+            other.take().await;
+        }
+        let drafts = [draft];
+        let publishing = self.publish(&drafts, Options::default());
+        let handing_over = other.hand_over();
+        tokio::pin!(publishing, handing_over);
+        let result = tokio::select! {
+            result = &mut publishing => result,
+            () = &mut handing_over => publishing.await,
+        };
+        other.give_back().await;
+        result
     }
 
     async fn publish_part(&mut self, step: Step) -> Outcome<()> {
@@ -333,52 +400,6 @@ impl Scene {
         tally::state(km, &ours, &question).await.map(drop)
     }
 
-    async fn tokens(&self) -> Outcome<()> {
-        let wanted = json!({"name": "test", "actions": ["read-records", "read-findings", "read-tallies"], "days": 1});
-        let made = good(control(&self.km, Method::POST, "/v1/tokens", wanted.to_string()).await)?;
-        let id = made["id"].as_i64().unwrap();
-        let door = LocalDoor::open(&self.km);
-        let result = self.use_token(&door, made["token"].as_str().unwrap()).await;
-        door.close().await;
-        result?;
-        good(control(&self.km, Method::GET, "/v1/tokens", "").await)?;
-        good(control(&self.km, Method::POST, &format!("/v1/tokens/{id}/revoke"), "").await).map(drop)
-    }
-
-    async fn use_token(&self, door: &LocalDoor, token: &str) -> Outcome<()> {
-        let agreement = self.agreement.unwrap().uuid();
-        good(door.get(token, &format!("/v1/agreements/{agreement}/tally")).await)?;
-        let found = good(door.get(token, "/v1/findings").await)?;
-        if let Some(id) = found.pointer("/findings/0/id").and_then(Value::as_str) {
-            good(door.get(token, &format!("/v1/findings/{id}")).await)?;
-        }
-        good(door.get(token, "/v1/records").await).map(drop)
-    }
-
-    /// What people look at.
-    async fn inspect(&self) -> Outcome<()> {
-        let record = self.script.as_ref().unwrap().enter["record"]["id"].as_str().unwrap().to_owned();
-        let paths = [
-            "/v1/status".to_owned(),
-            "/v1/peers".to_owned(),
-            "/v1/records".to_owned(),
-            "/v1/findings?records=true".to_owned(),
-            format!("/v1/inspect/records/{record}"),
-            format!("/v1/inspect/records/{record}/history"),
-        ];
-        for path in paths {
-            good(control(&self.km, Method::GET, &path, "").await)?;
-        }
-        for path in ["/v1/inspect/records", "/v1/fsck", "/v1/doctor"] {
-            good(control(&self.km, Method::POST, path, "{}").await)?;
-        }
-        let seen = format!("/v1/seen/{}", Digest::of(self.cd.city.origin.as_str().as_bytes()));
-        for path in ["/checkpoint", "/tile/entries/000.p/1", &seen] {
-            good(get(&self.km, path).await)?;
-        }
-        Ok(())
-    }
-
     /// No receipt is given before a note that covers it is signed and published.
     async fn assert_receipts_are_signed(&self) {
         let Some(needed) = self.receipts.iter().map(|receipt| receipt.size.max(receipt.index + 1)).max() else {
@@ -387,7 +408,7 @@ impl Scene {
         let guard = std::fs::read_to_string(self.km.dir().join("guard")).unwrap();
         let signed: u64 = guard.lines().nth(1).unwrap().parse().unwrap();
         assert!(signed >= needed, "receipts up to size {needed}, the last signed note has {signed}");
-        if !self.faults.dead() {
+        if !self.faults.dead() && self.km.is_open() {
             let published = self.km.node().store.head(OWN).await.unwrap().published();
             assert!(published >= needed, "receipts up to size {needed}, the published note has {published}");
         }
@@ -459,13 +480,4 @@ async fn pull_from(node: &Arc<Node>, peer: &TestNode) -> Outcome<()> {
     let rows: Vec<OriginRow> = node.peers().await?;
     let row = rows.iter().find(|row| row.origin == peer.city.origin).unwrap();
     pull::pull(node, row).await.map(drop)
-}
-
-/// An answer as a program takes it: its body, or the problem.
-fn good(answer: Answer) -> Outcome<Value> {
-    if answer.status.is_success() {
-        return Ok(serde_json::from_slice(&answer.body).unwrap_or_default());
-    }
-    let code = Code::from_text(&answer.problem()).unwrap();
-    Err(Problem::new(code, answer.json()["detail"].as_str().unwrap_or_default()))
 }

@@ -1,5 +1,6 @@
 //! The demonstration as anybody runs it.
 
+use hefu_tests::postgres;
 use hefu_tests::process::run;
 use serde_json::{Value, json};
 
@@ -19,4 +20,22 @@ async fn the_demo_ends_good() {
         assert!(rules.contains_key(rule), "{rule} is planted and found: {rules:?}");
     }
     assert!(!folder.path().join("unused").exists(), "the demo leaves --dir alone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_uses_a_server_that_is_given_and_leaves_nothing_on_it() {
+    let Some(url) = postgres::empty_database().await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["--json", "demo", "--records", "100", "--database", &url];
+    let report = run(&folder.path().join("unused"), &args).await.ended(0).json();
+    assert_eq!((&report["good"], &report["fits"]), (&json!(true), &json!(true)), "{report}");
+    let mut conn = postgres::connection(&url).await;
+    let left = "SELECT datname::text FROM pg_database WHERE datname LIKE 'hefu_demo%'";
+    let left: Vec<String> = sqlx::query_scalar(left).fetch_all(&mut conn).await.unwrap();
+    assert_eq!(left, [""; 0], "what it has made is dropped");
+    let tables: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM pg_tables WHERE schemaname = 'public'")
+        .fetch_one(&mut conn)
+        .await
+        .unwrap();
+    assert_eq!(tables, 0, "the database that was given is left as it was");
 }

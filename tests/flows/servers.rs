@@ -215,19 +215,6 @@ async fn a_new_server_without_a_guard_signs_only_when_another_one_vouches() {
     check(&[&first, &third]).await;
 }
 
-/// Copies a database that nobody is connected to any more.
-async fn copy(url: &str) -> String {
-    use sqlx::{AssertSqlSafe, Connection};
-    let cluster = postgres::cluster().unwrap();
-    let name = url.rsplit('/').next().unwrap();
-    let mut conn = postgres::connection(&cluster.url("postgres")).await;
-    let sql = format!("CREATE DATABASE {name}_old TEMPLATE {name}");
-    until("nobody is connected", async || sqlx::query(AssertSqlSafe(sql.clone())).execute(&mut conn).await.is_ok())
-        .await;
-    conn.close().await.unwrap();
-    cluster.url(&format!("{name}_old"))
-}
-
 fn point_to(dir: &Path, from: &str, to: &str) {
     let file = dir.join("hefu.toml");
     let text = std::fs::read_to_string(&file).unwrap();
@@ -242,7 +229,7 @@ async fn after_a_restored_backup_no_server_signs() {
     kunming.open().await;
     append(kunming.node(), 1).await.unwrap();
     kunming.close().await;
-    let old = copy(&url).await;
+    let old = postgres::save(&url).await;
     let base = tempfile::tempdir().unwrap();
     kunming.open().await;
     let (first, second) = (take_part(kunming.node().clone()), join(&kunming, &base, "second").await);

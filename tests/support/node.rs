@@ -141,6 +141,11 @@ impl TestNode {
         &self.running.as_ref().expect("the node is open").node
     }
 
+    /// Whether it is open.
+    pub fn is_open(&self) -> bool {
+        self.running.is_some()
+    }
+
     /// Keeps the folder when the test fails, for people to look at.
     pub fn keep_on_failure(&mut self) {
         self.kept_on_failure = true;

@@ -16,20 +16,21 @@ use hefu_federation::trust::KeyRing;
 use std::time::Duration;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
-/// Time to live of the lease on a shared database: another server takes over within 5 s.
-const TTL_MS: i64 = 4_000;
+/// Time to live of the lease on a shared database. A dead holder's runs out 3 to 3.5 s after its death, and a standby looks half a
+/// second later at most: a second is left for slow machines until another server must have taken over (5 s).
+const TTL_MS: i64 = 3_500;
 /// How often a holder without work looks whether another server wants the lease.
 const TICK: Duration = Duration::from_millis(50);
-/// Ticks between two renewals, and between two looks of a standby at what was published: a second.
+/// Ticks between two looks of a standby at what was published: a second.
 const SECOND: u32 = 20;
-/// Ticks between two looks of a standby at a lease that may have run out: half a second.
+/// Ticks between two renewals, and between two looks of a standby at a lease that may have run out: half a second.
 const LOOK: u32 = 10;
 /// How long a holder with work goes on although another server wants the lease: handing it over costs some milliseconds.
 const TURN: Duration = Duration::from_millis(200);
 /// How long whoever has given the lease back leaves it to others: longer than their [`PAUSE`].
 const HOLD_OFF: Duration = Duration::from_millis(100);
-/// The same after it could not do what the lease is for.
-const LONG_HOLD_OFF: Duration = Duration::from_secs(2);
+/// The same after it could not do what the lease is for: longer than [`LOOK`], so that a standby finds it.
+const LONG_HOLD_OFF: Duration = Duration::from_secs(1);
 /// How often a submission that waits looks whether it is its turn.
 const PAUSE: Duration = Duration::from_millis(20);
 /// How long a wish stands unless it is repeated, and how much of that is left when it is.
@@ -189,7 +190,7 @@ impl Writer {
             }
             return Ok(());
         };
-        if is_second {
+        if tick.is_multiple_of(LOOK) {
             self.renew(fence).await?;
             self.publish_rest().await?;
         }

@@ -51,6 +51,9 @@ pub enum StoreError {
         /// The server's setting.
         setting: String,
     },
+    /// The server takes no writes.
+    #[error("the database is read-only: a standby, or default_transaction_read_only is on")]
+    ReadOnly,
     /// The database refused or failed.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),

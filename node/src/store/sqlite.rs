@@ -5,10 +5,11 @@
 //! and never wait. A transaction whose future is dropped is rolled back.
 
 use super::db::{Database, Pools};
-use super::{StoreResult, number};
+use super::{StoreError, StoreResult, fault, number};
+use crate::problem::Code;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, Row, SqlSafeStr, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqlSafeStr, SqliteConnection};
 use std::path::Path;
 use std::time::Duration;
 
@@ -83,6 +84,24 @@ impl Database {
         let reading = options.pragma("cache_size", READER_CACHE).pragma("query_only", "ON");
         let readers = pool(READERS).connect_with(reading).await?;
         Ok(Self::of(Pools::Sqlite { writer, readers }))
+    }
+}
+
+/// Writes nothing, by a statement that must be able to. (`BEGIN IMMEDIATE` alone is none: for a file that is read-only SQLite makes it
+/// one for reading, without a word.)
+const WRITE_NOTHING: &str = "DELETE FROM lease WHERE FALSE";
+
+/// That the file can be written: else SQLite opens it for reading alone. Somebody who is writing it just now shows that it can be,
+/// and is not waited for.
+pub(super) async fn expect_writable(writer: &SqlitePool) -> StoreResult<()> {
+    let mut conn = writer.acquire().await?;
+    sqlx::raw_sql("PRAGMA busy_timeout = 0").execute(&mut *conn).await?;
+    let written = sqlx::raw_sql(WRITE_NOTHING).execute(&mut *conn).await;
+    let patient = AssertSqlSafe(format!("PRAGMA busy_timeout = {}", BUSY.as_millis()));
+    sqlx::raw_sql(patient).execute(&mut *conn).await?;
+    match written.map_err(StoreError::Database) {
+        Err(error) if fault::code(&error) == Code::DatabaseLocked => Ok(()),
+        other => other.map(drop),
     }
 }
 

@@ -8,6 +8,7 @@ use hefu_node::store::postgres::cluster::{Cluster, programs};
 use hefu_node::store::postgres::{Address, create_database};
 use hefu_node::store::{Database, LogStore, OWN, Payload, PayloadStore, StoreError};
 use hefu_tests::postgres;
+use sqlx::AssertSqlSafe;
 use std::path::Path;
 use std::process::Command;
 
@@ -102,6 +103,32 @@ async fn a_server_that_does_not_write_to_disk_is_refused() {
     let refused = Database::found(&Address::parse(&url).unwrap()).await.unwrap_err();
     assert!(matches!(&refused, StoreError::NotDurable { setting } if setting == "fsync"), "{refused}");
     assert_eq!(Problem::from(refused).code, Code::DatabaseNotDurable);
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_writes_is_noticed_before_the_first_one() {
+    let Some(at) = Server::create().await else { return };
+    at.store.expect_writable().await.unwrap();
+    let mut conn = postgres::connection(&at.url).await;
+    let name = at.url.rsplit('/').next().unwrap();
+    let sql = format!("ALTER DATABASE {name} SET default_transaction_read_only = on");
+    sqlx::query(AssertSqlSafe(sql)).execute(&mut conn).await.unwrap();
+    let refused = postgres::open(&at.url).await.unwrap().expect_writable().await.unwrap_err();
+    assert_eq!(Problem::from(refused).code, Code::DatabaseReadOnly);
+}
+
+#[tokio::test]
+async fn the_databases_of_a_test_are_dropped_when_its_thread_ends() {
+    let Some(url) = postgres::empty_database().await else { return };
+    let make = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let of_another = std::thread::spawn(move || make().block_on(postgres::empty_database()).unwrap()).join().unwrap();
+    let mut conn = postgres::connection(&url).await;
+    let name = of_another.rsplit('/').next().unwrap().to_owned();
+    hefu_tests::until("the other's is dropped", async || {
+        let found = sqlx::query("SELECT 1 FROM pg_database WHERE datname = $1").bind(&name);
+        found.fetch_optional(&mut conn).await.unwrap().is_none()
+    })
+    .await;
 }
 
 #[tokio::test]

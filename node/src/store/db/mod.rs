@@ -43,12 +43,18 @@ use super::{StoreError, StoreResult, postgres, sqlite};
 use session::Session;
 use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqlitePool;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// How a transaction that writes begins on a server. It locks what others need, so one whose client is paused or gone is ended soon:
 /// before the lease that it locks has run out.
 const WRITING: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '2s'";
 /// How a transaction for reads begins on a server.
 const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+/// How long a call waits for a server that the last one has waited for in vain.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// How often something is run again that the server gave up for another's sake, or that may be done twice.
 const RETRIES: u32 = 5;
@@ -81,6 +87,8 @@ use transaction;
 pub struct Database {
     pub(super) pools: Pools,
     pub(super) reconciling: lease::ReconcilersFence,
+    /// The last call has waited for the server in vain.
+    away: Arc<AtomicBool>,
 }
 
 /// Connections.
@@ -99,7 +107,30 @@ pub(super) enum Pools {
 
 impl Database {
     pub(super) fn of(pools: Pools) -> Self {
-        Self { pools, reconciling: lease::ReconcilersFence::default() }
+        Self { pools, reconciling: lease::ReconcilersFence::default(), away: Arc::default() }
+    }
+
+    /// What is to be had of a server. While it is away, one call waits long, in case that it is just restarted; those after it wait
+    /// for a moment, so that whoever asks is told.
+    async fn reach<T>(&self, call: impl Future<Output = Result<T, sqlx::Error>>) -> StoreResult<T> {
+        let result = if self.away.load(Ordering::Relaxed) {
+            tokio::time::timeout(MOMENT, call).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+        } else {
+            call.await
+        };
+        self.away.store(matches!(result, Err(sqlx::Error::PoolTimedOut)), Ordering::Relaxed);
+        Ok(result?)
+    }
+
+    /// That something can be written at all: told at a start rather than by the first write.
+    ///
+    /// # Errors
+    /// The file is read-only, or the server takes no writes; the database fails.
+    pub async fn expect_writable(&self) -> StoreResult<()> {
+        match &self.pools {
+            Pools::Sqlite { writer, .. } => sqlite::expect_writable(writer).await,
+            Pools::Postgres(pool) => postgres::expect_writable(pool).await,
+        }
     }
 
     /// A transaction whose reads are what it changes: in the embedded database it holds the write lock from its start, on a server it
@@ -107,7 +138,7 @@ impl Database {
     async fn begin(&self) -> StoreResult<Session> {
         Ok(match &self.pools {
             Pools::Sqlite { writer, .. } => Session::SqliteTx(writer.begin_with("BEGIN IMMEDIATE").await?),
-            Pools::Postgres(pool) => Session::PostgresTx(pool.begin_with(WRITING).await?),
+            Pools::Postgres(pool) => Session::PostgresTx(self.reach(pool.begin_with(WRITING)).await?),
         })
     }
 
@@ -115,7 +146,7 @@ impl Database {
     async fn writer(&self) -> StoreResult<Session> {
         Ok(match &self.pools {
             Pools::Sqlite { writer, .. } => Session::Sqlite(writer.acquire().await?),
-            Pools::Postgres(pool) => Session::Postgres(pool.acquire().await?),
+            Pools::Postgres(pool) => Session::Postgres(self.reach(pool.acquire()).await?),
         })
     }
 
@@ -123,7 +154,7 @@ impl Database {
     async fn reader(&self) -> StoreResult<Session> {
         Ok(match &self.pools {
             Pools::Sqlite { readers, .. } => Session::Sqlite(readers.acquire().await?),
-            Pools::Postgres(pool) => Session::Postgres(pool.acquire().await?),
+            Pools::Postgres(pool) => Session::Postgres(self.reach(pool.acquire()).await?),
         })
     }
 
@@ -131,7 +162,7 @@ impl Database {
     async fn snapshot(&self) -> StoreResult<Session> {
         Ok(match &self.pools {
             Pools::Sqlite { readers, .. } => Session::SqliteTx(readers.begin().await?),
-            Pools::Postgres(pool) => Session::PostgresTx(pool.begin_with(SNAPSHOT).await?),
+            Pools::Postgres(pool) => Session::PostgresTx(self.reach(pool.begin_with(SNAPSHOT)).await?),
         })
     }
 

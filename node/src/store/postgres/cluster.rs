@@ -33,9 +33,18 @@ begin() {
 "$programs/initdb" -D "$folder/data" -U hefu -A trust -E UTF8 --locale=C --no-sync >"$folder/log" 2>&1 || exit 1
 begin "$@"
 while read -r word; do
-  case $word in crash) kill -QUIT "$server"; wait "$server"; begin "$@";; esac
+  case $word in
+    quit) kill -QUIT "$server"; wait "$server"; touch "$folder/down";;
+    kill)
+      kill -STOP "$server"
+      children=$(cat "/proc/$server/task/$server/children")
+      kill -KILL "$server" $children; wait "$server"
+      for child in $children; do while kill -0 "$child" 2>/dev/null; do sleep 0.01; done; done
+      touch "$folder/down";;
+    begin) rm "$folder/down"; begin "$@";;
+  esac
 done
-kill -INT "$server"; wait "$server"
+[ -e "$folder/down" ] || { kill -INT "$server"; wait "$server"; }
 rm -rf "$folder"
 "#;
 
@@ -51,6 +60,15 @@ pub enum ClusterError {
     /// It ended, or does not answer.
     #[error("the throw-away server does not answer: {0}")]
     Silent(String),
+}
+
+/// How a server is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Its own immediate shutdown: it ends its processes and writes nothing more.
+    AtOnce,
+    /// SIGKILL, with all its processes.
+    Killed,
 }
 
 /// A running server.
@@ -120,19 +138,52 @@ impl Cluster {
     /// # Errors
     /// It does not come back.
     pub fn crash(&self) -> Result<(), ClusterError> {
-        let before = self.started();
-        {
-            let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
-            let input = watch.stdin.as_mut().ok_or_else(|| ClusterError::Silent("its watcher is gone".to_owned()))?;
-            input.write_all(b"crash\n")?;
-        }
+        self.end(End::AtOnce)?;
+        self.begin()
+    }
+
+    /// Ends the server without a chance to tidy up, and waits until it is gone.
+    ///
+    /// # Errors
+    /// It does not end.
+    pub fn end(&self, how: End) -> Result<(), ClusterError> {
+        self.say(match how {
+            End::AtOnce => "quit",
+            End::Killed => "kill",
+        })?;
+        let down = self.folder.join("down");
         for _ in 0..ATTEMPTS {
-            if self.started() != before {
+            if down.exists() {
+                return Ok(());
+            }
+            std::thread::sleep(INTERVAL);
+        }
+        Err(ClusterError::Silent("it does not end".to_owned()))
+    }
+
+    /// Starts the server that was ended, and waits until it takes connections again.
+    ///
+    /// # Errors
+    /// It does not come back.
+    pub fn begin(&self) -> Result<(), ClusterError> {
+        let before = self.started();
+        self.say("begin")?;
+        for _ in 0..ATTEMPTS {
+            // The file of a server that was killed is still there, and says that it is ready.
+            if self.started().is_some_and(|now| Some(now) != before) {
                 break;
             }
             std::thread::sleep(INTERVAL);
         }
         self.wait()
+    }
+
+    /// Tells the shell that watches.
+    fn say(&self, word: &str) -> Result<(), ClusterError> {
+        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let input = watch.stdin.as_mut().ok_or_else(|| ClusterError::Silent("its watcher is gone".to_owned()))?;
+        writeln!(input, "{word}")?;
+        Ok(())
     }
 
     /// The process id of the server, from its own file; none while it is down.

@@ -2,11 +2,12 @@
 //!
 //! (sqlx's own migrator would lock by an advisory lock, which some engines and poolers lack.)
 
+use crate::store::db::tables::TABLES;
 use crate::store::{StoreError, StoreResult};
 use sha2::{Digest, Sha256};
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::PgPool;
-use sqlx::{Postgres, Transaction};
+use sqlx::{AssertSqlSafe, Postgres, Transaction};
 
 /// The migrations, built into the program: version, name, statements.
 const MIGRATIONS: [(i64, &str, &str); 3] = [
@@ -26,6 +27,10 @@ const CONTENTS: &str = "SELECT COUNT(*) FILTER (WHERE c.relname = 'migration'), 
      WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p', 'v', 'm', 'f')";
 /// The logs in them.
 const LOGS: &str = "SELECT COUNT(*) FROM origin";
+/// Which logs.
+const FINGERPRINTS: &str = "SELECT fingerprint FROM origin";
+/// Entries of the longest.
+const LONGEST: &str = "SELECT MAX(size) FROM head";
 /// Times that making the table of migrations is tried when another server makes it at the same moment.
 const ATTEMPTS: u32 = 5;
 
@@ -39,6 +44,25 @@ pub(super) async fn create(pool: &PgPool) -> StoreResult<()> {
     apply(pool).await?;
     let logs: i64 = sqlx::query_scalar(LOGS).fetch_one(pool).await?;
     if logs > 0 { Err(StoreError::Occupied) } else { Ok(()) }
+}
+
+/// Takes away again what an `init` has made that did not come to its end: the tables, if they hold the log with this fingerprint and
+/// nothing else. Anything else stays as it is.
+pub(super) async fn take_back(pool: &PgPool, fingerprint: &[u8]) -> StoreResult<()> {
+    let mut tx = pool.begin().await?;
+    let exists: bool = sqlx::query_scalar(EXISTS).fetch_one(&mut *tx).await?;
+    if !exists || applied(&mut tx).await?.is_empty() {
+        return Ok(());
+    }
+    let logs: Vec<Vec<u8>> = sqlx::query_scalar(FINGERPRINTS).fetch_all(&mut *tx).await?;
+    let longest: Option<i64> = sqlx::query_scalar(LONGEST).fetch_one(&mut *tx).await?;
+    if logs != [fingerprint] || longest.is_some_and(|size| size > 1) {
+        return Ok(());
+    }
+    let tables: Vec<&str> = TABLES.iter().map(|table| table.name).chain(["migration"]).collect();
+    sqlx::raw_sql(AssertSqlSafe(format!("DROP TABLE {}", tables.join(", ")))).execute(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(())
 }
 
 /// Whether there is nothing, or what a refused `init` left.

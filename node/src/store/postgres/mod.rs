@@ -12,6 +12,7 @@ pub(crate) use address::{is_address, redacted};
 
 use super::db::{Database, Pools};
 use super::{StoreError, StoreResult};
+use hefu_federation::tree::Hash;
 use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use std::time::Duration;
@@ -51,6 +52,19 @@ impl Database {
             migrate::create(pool).await?;
         }
         Ok(database)
+    }
+
+    /// Takes away what an `init` has put into a database that did not come to its end, known by the fingerprint of the log that it
+    /// has founded. Anything else is left alone.
+    ///
+    /// # Errors
+    /// The server cannot be reached or refuses.
+    pub async fn unfound(address: &Address, fingerprint: &Hash) -> StoreResult<()> {
+        let database = Self::connect_any(address).await?;
+        if let Pools::Postgres(pool) = &database.pools {
+            migrate::take_back(pool, &fingerprint.0).await?;
+        }
+        database.close().await
     }
 
     /// Opens the database of a node and brings its tables up to date.
@@ -123,6 +137,13 @@ async fn connect(address: &Address) -> StoreResult<PgPool> {
         Some(setting) => Err(StoreError::NotDurable { setting }),
         None => Ok(pool),
     }
+}
+
+/// That the server takes writes, which a standby does not, nor a database that was made read-only.
+pub(super) async fn expect_writable(pool: &PgPool) -> StoreResult<()> {
+    let read_only: bool =
+        sqlx::query_scalar("SELECT current_setting('transaction_read_only') = 'on'").fetch_one(pool).await?;
+    if read_only { Err(StoreError::ReadOnly) } else { Ok(()) }
 }
 
 /// Makes a new session what it must be.

@@ -106,10 +106,11 @@ fn time(t: i64) -> Option<String> {
 
 /// What became of a record: it stands, or what corrected it.
 async fn standing(node: &Node, found: &Found) -> Outcome<Value> {
-    let corrections = node.store.corrections_of(found.origin.no, found.row.index).await?;
+    let index = found.row.index;
+    let corrections = node.store.corrections_of(found.origin.no, index..index + 1).await?;
     let state = |kind: Option<Kind>| if kind == Some(Kind::Withdrawal) { "withdrawn" } else { "corrected" };
     Ok(match corrections.first() {
-        Some((by, kind)) => json!({"state": state(*kind), "by": by}),
+        Some(by) => json!({"state": state(by.kind), "by": by.index}),
         None if found.row.kind == Some(Kind::Withdrawal) => json!({"state": "withdrawal"}),
         None if found.row.state == PayloadState::Held => json!({"state": "stands"}),
         None => json!({"state": "unknown"}),
@@ -259,9 +260,10 @@ pub async fn correctable(node: &Node, found: &Found, withdraw: bool) -> Outcome<
     if found.row.kind == Some(Kind::Withdrawal) {
         return refuse("a withdrawal is final".to_owned());
     }
-    match node.store.corrections_of(OWN, found.row.index).await?.first() {
-        Some((by, Some(Kind::Withdrawal))) => refuse(format!("it was withdrawn by entry {by}")),
-        Some((by, _)) => refuse(format!("it was corrected by entry {by}: correct that one")),
+    let index = found.row.index;
+    match node.store.corrections_of(OWN, index..index + 1).await?.first() {
+        Some(by) if by.kind == Some(Kind::Withdrawal) => refuse(format!("it was withdrawn by entry {}", by.index)),
+        Some(by) => refuse(format!("it was corrected by entry {}: correct that one", by.index)),
         None if withdraw => match chain::follower(node, found).await? {
             // The chain ends with its head: withdrawing what lies before it would change nothing.
             Some(by) => refuse(format!("entry {by} follows it: withdraw that one first")),

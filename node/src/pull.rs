@@ -9,7 +9,7 @@ mod observe;
 
 use ahead::{bundles_at, next_bundles};
 pub(crate) use judge::keys_at;
-pub use judge::{judge_rows, wanted, with_keys_of_corrected};
+pub use judge::{early_corrections, judge_rows, wanted, with_keys_of_corrected};
 pub use keys::dispute;
 pub(crate) use keys::signer_of;
 pub use observe::{Wrong, note};

@@ -1,11 +1,13 @@
 //! Pulling: in parts, late, and from peers that go away.
 
+use super::tally::all_fit;
 use super::two;
 use hefu_federation::pull::PayloadState;
 use hefu_node::problem::Code;
 use hefu_node::synthetic::{Part, Population};
-use hefu_tests::draft::day;
+use hefu_tests::draft::{day, id_of, record_id};
 use hefu_tests::{TestFederation, check_log};
+use serde_json::json;
 use sqlx::Connection;
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -159,4 +161,51 @@ async fn an_agreement_that_arrives_late_finds_its_old_entries() {
     assert_eq!((report.entries, report.held, report.not_held), (0, 400, 0));
     federation.check().await;
     super::tally::all_fit(&federation, None).await;
+}
+
+/// Writes another body into a stored payload, behind the node's back; what stood there.
+async fn overwrite(dir: &std::path::Path, index: u64, body: &[u8]) -> Vec<u8> {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(dir.join("hefu.db"));
+    let mut database = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+    let index = i64::try_from(index).unwrap();
+    let select = sqlx::query_scalar("SELECT body FROM payload WHERE origin = 1 AND idx = $1").bind(index);
+    let before: Vec<u8> = select.fetch_one(&mut database).await.unwrap();
+    let update = sqlx::query("UPDATE payload SET body = $1 WHERE origin = 1 AND idx = $2").bind(body).bind(index);
+    assert_eq!(update.execute(&mut database).await.unwrap().rows_affected(), 1);
+    database.close().await.unwrap();
+    before
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_withdrawal_that_comes_before_what_it_withdraws_counts_when_that_comes() {
+    let federation = two().await;
+    let (node, peer, drafts) = (federation.node(0), federation.node(1), federation.drafts(0));
+    // It relies on a record that nobody published: a finding, unless it is withdrawn.
+    let mut first = drafts.enter(&drafts.subject(1), day(-30));
+    first["record"]["basis"] = json!([{"issuer": peer.node().did.as_str(), "id": record_id().to_string()}]);
+    let second = drafts.amend(&first, |_| ());
+    let mut withdrawal = drafts.enter(&drafts.subject(1), day(-10));
+    withdrawal["record"]["type"] = json!(["VerifiableCredential", "Withdrawal"]);
+    withdrawal["record"]["credentialSubject"] =
+        json!({"record": id_of(&second).to_string(), "reason": "not-ours", "from": day(-10).to_string()});
+    let mut receipts = Vec::new();
+    for draft in [first, second, withdrawal] {
+        receipts.extend(node.publish(&[draft]).await.unwrap());
+    }
+
+    // The first one cannot be read and is left out of the page; its amendment must wait for it, the withdrawal of that need not.
+    let body = overwrite(node.dir(), receipts[0].index, b"damaged").await;
+    let report = peer.pull(node).await.unwrap();
+    assert_eq!((report.held, report.not_held), (1, 2));
+    let (origin, no) = (peer.row(node).await.no, federation.known(1).no);
+    let rows = peer.node().store.rows(origin, no, 0, u64::MAX, 10).await.unwrap();
+    let states: Vec<_> = rows.iter().map(|row| row.state).collect();
+    assert_eq!(states, [PayloadState::Withheld, PayloadState::Pending, PayloadState::Held]);
+    overwrite(node.dir(), receipts[0].index, &body).await;
+    let report = peer.pull(node).await.unwrap();
+    assert_eq!((report.held, report.not_held), (2, 0));
+    let statements = all_fit(&federation, Some(day(60))).await;
+    assert_eq!(statements[0].findings.values().sum::<u64>(), 0, "it is withdrawn");
+    all_fit(&federation, None).await;
+    federation.check().await;
 }

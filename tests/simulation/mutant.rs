@@ -43,6 +43,7 @@ mutants! {
     WithheldDropped = "withheld-dropped", "what was withheld is not asked for again";
     LabelsSkipped = "labels-skipped", "the search for labels moves on over entries that it has not searched";
     QueueDropped = "queue-dropped", "keys of records that came are not queued";
+    EarlyUnfiled = "early-unfiled", "a correction that came before what it corrects stays filed under its own keys alone";
     BucketsNotStale = "buckets-not-stale", "an evaluation leaves the cached digest of its bucket";
     OldSizeTallied = "old-size-tallied", "a tally is computed over fewer entries than it says";
     DisputeSkipped = "dispute-skipped", "a revocation does not bring the records that it disputes up again";

@@ -16,7 +16,9 @@ use hefu_federation::trust::KeyRing;
 use hefu_node::guard::stored_root;
 use hefu_node::node::ring_of;
 use hefu_node::problem::{Code, Outcome, Problem};
-use hefu_node::pull::{Wrong, dispute, judge_rows, label, note, verify, wanted, with_keys_of_corrected};
+use hefu_node::pull::{
+    Wrong, dispute, early_corrections, judge_rows, label, note, verify, wanted, with_keys_of_corrected,
+};
 use hefu_node::registry::Known;
 use hefu_node::store::{ActRow, LogStore, OriginRow, PayloadStore, ReconcileStore};
 use std::sync::Arc;
@@ -286,8 +288,12 @@ impl Sim {
         let wanted = now(wanted(&memory, no, &known, first, until, &page))?;
         let own = &super::cities::city(at.node).did;
         let rows = judge_rows(&round.ring, own, &known, first, until, &page, &wanted).map_err(misbehaved)?;
+        let mut early = now(early_corrections(&memory, no, &rows))?;
+        if self.is(Mutant::EarlyUnfiled) {
+            early.clear();
+        }
         let rows = now(with_keys_of_corrected(&memory, no, rows))?;
-        now(memory.absorb(no, &rows))?;
+        now(memory.absorb(no, &rows, &early))?;
         let held: Vec<_> = rows.into_iter().map(|(row, _)| row).filter(|row| row.state == PayloadState::Held).collect();
         self.counts.held += u64::try_from(held.len()).unwrap_or(0);
         self.audit.absorbed(at.node, at.peer, &memory, &held);

@@ -15,7 +15,7 @@ fn cited(n: u64) -> Key {
 }
 
 async fn hold(store: &dyn Store, origin: OriginNo, row: PayloadRow, keys: &[Key]) {
-    assert!(store.absorb(origin, &[(row, keys.to_vec())]).await.unwrap().is_empty());
+    assert!(store.absorb(origin, &[(row, keys.to_vec())], &[]).await.unwrap().is_empty());
 }
 
 fn correcting(index: u64, no: AgreementNo, id: u64, of: u64) -> PayloadRow {
@@ -67,7 +67,7 @@ pub(super) async fn both_may_come_in_one_page(store: &dyn Store) {
     let (_, peer) = two_origins(store).await;
     let no = agreement(store, 7).await;
     let rows = [(held(20, no, 9), vec![subject(1)]), (held(21, no, 10), vec![cited(9)])];
-    store.absorb(peer, &rows).await.unwrap();
+    store.absorb(peer, &rows, &[]).await.unwrap();
     assert!(queued(store, no).await.contains(&(cited(9), Some(21))));
     assert_eq!(in_sight(store, no, &[cited(9)]).await, [(0, peer, 20)]);
 }
@@ -140,7 +140,7 @@ pub(super) async fn rows_tell_which_cited_records_they_concern(store: &dyn Store
     let (_, peer) = two_origins(store).await;
     let no = agreement(store, 7).await;
     let rows = [(held(20, no, 9), vec![]), (correcting(21, no, 10, 20), vec![]), (held(22, no, 11), vec![])];
-    store.absorb(peer, &rows).await.unwrap();
+    store.absorb(peer, &rows, &[]).await.unwrap();
     assert!(store.concerned(no, peer, &rows).await.unwrap().is_empty());
     append_own(store, 3, &[hefu_node::store::OwnRecord { keys: vec![cited(9)], ..own_record(2, no, 1) }]).await;
     assert_eq!(store.concerned(no, peer, &rows[1..2]).await.unwrap(), [cited(9)]);
@@ -157,7 +157,7 @@ pub(super) async fn a_flawed_entry_is_a_fact_of_its_own_key(store: &dyn Store) {
     let set_aside = PayloadRow { state: PayloadState::Quarantined, ..invalid(21, no, 10) };
     let rows = [(invalid(20, no, 9), 20), (set_aside, 21), (unread, 22)];
     let rows: Vec<_> = rows.into_iter().map(|(row, index)| (row, vec![entry(index), subject(1)])).collect();
-    store.absorb(peer, &rows).await.unwrap();
+    store.absorb(peer, &rows, &[]).await.unwrap();
     assert_eq!(queued(store, no).await, [20, 21, 22].map(|index| (entry(index), Some(index))));
     evaluate_all(store, no, &[]).await;
     let found = store.facts(no, &[entry(20), entry(21), entry(22), subject(1)], &[]).await.unwrap();

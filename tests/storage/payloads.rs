@@ -1,16 +1,19 @@
 //! Payloads: wanted rows, absorbing, reading, states.
 
-use super::fixture::{agreement, append_own, held, invalid, payload, plan, record_id, subject, two_origins, unheld};
+use super::fixture::{
+    agreement, append_own, evaluate_all, held, invalid, payload, plan, record_id, subject, two_origins, unheld,
+};
 use hefu_federation::append::Head;
 use hefu_federation::pull::PayloadState as S;
 use hefu_federation::reconcile::key::Key;
 use hefu_federation::reconcile::tally::StateHasher;
-use hefu_node::store::{AgreementNo, OriginNo, PayloadRow, Store, StoreError};
+use hefu_node::store::records::Correction;
+use hefu_node::store::{AgreementNo, Early, OriginNo, PayloadRow, Store, StoreError};
 use hefu_schemas::record::Kind;
 
 async fn absorb(store: &dyn Store, origin: OriginNo, rows: Vec<PayloadRow>) -> Vec<u64> {
     let rows: Vec<_> = rows.into_iter().map(|row| (row.clone(), vec![subject(row.index)])).collect();
-    store.absorb(origin, &rows).await.unwrap()
+    store.absorb(origin, &rows, &[]).await.unwrap()
 }
 
 async fn wanted(store: &dyn Store, origin: OriginNo, no: AgreementNo, retry: bool) -> Vec<u64> {
@@ -117,6 +120,72 @@ pub(super) async fn a_known_id_at_another_index_is_turned_down(store: &dyn Store
     assert!(absorb(store, own, vec![held(9, no, 1)]).await.is_empty());
 }
 
+pub(super) async fn corrections_are_found_by_the_range_of_what_they_correct(store: &dyn Store) {
+    let (own, peer) = two_origins(store).await;
+    let (no, other) = (agreement(store, 7).await, agreement(store, 8).await);
+    let correction = |index, of, kind| PayloadRow { of: Some(of), kind, ..held(index, no, index) };
+    let pending = PayloadRow { state: S::Pending, ..correction(14, 3, Some(Kind::StudentStatus)) };
+    let rows = vec![
+        held(3, no, 3),
+        held(4, no, 4),
+        correction(10, 4, Some(Kind::StudentStatus)),
+        correction(11, 3, Some(Kind::Withdrawal)),
+        PayloadRow { agreement: other, ..correction(12, 3, None) },
+        correction(13, 5, Some(Kind::StudentStatus)),
+        pending,
+    ];
+    absorb(store, peer, rows).await;
+    absorb(store, own, vec![correction(20, 3, None)]).await;
+    let of = async |origin, range| store.corrections_of(origin, range).await.unwrap();
+    let found = |of, index, agreement, kind| Correction { of, index, agreement, kind };
+    let (eleven, twelve) = (found(3, 11, no, Some(Kind::Withdrawal)), found(3, 12, other, None));
+    let ten = found(4, 10, no, Some(Kind::StudentStatus));
+    assert_eq!(of(peer, 3..5).await, [eleven, twelve, ten]);
+    assert_eq!(of(peer, 4..5).await, [ten]);
+    assert_eq!(of(peer, 0..u64::MAX).await.len(), 4);
+    assert!(of(peer, 4..4).await.is_empty() && of(peer, 6..100).await.is_empty());
+    assert_eq!(of(own, 0..100).await, [found(3, 20, no, None)]);
+}
+
+/// What waits, by the key and the index to be filed under it.
+async fn queued(store: &dyn Store, no: AgreementNo) -> Vec<(Key, Option<u64>)> {
+    store.dirty(no, 100).await.unwrap().into_iter().map(|row| (row.key, row.index)).collect()
+}
+
+fn early(of: u64, index: u64, agreement: AgreementNo) -> Early {
+    let correction = Correction { of, index, agreement, kind: Some(Kind::Withdrawal) };
+    Early { correction, keys: vec![subject(of), subject(of + 100)] }
+}
+
+pub(super) async fn what_came_early_is_filed_with_what_it_corrects(store: &dyn Store) {
+    let (_, peer) = two_origins(store).await;
+    let (no, other) = (agreement(store, 7).await, agreement(store, 8).await);
+    let withdrawal = PayloadRow { of: Some(3), ..held(5, no, 5) };
+    let elsewhere = PayloadRow { of: Some(3), ..held(6, other, 6) };
+    absorb(store, peer, vec![withdrawal, elsewhere]).await;
+    evaluate_all(store, no, &[]).await;
+    evaluate_all(store, other, &[]).await;
+    let rows = [(held(3, no, 3), vec![subject(3)])];
+    store.absorb(peer, &rows, &[early(3, 5, no), early(3, 6, other)]).await.unwrap();
+    let expected = [(subject(3), Some(3)), (subject(3), Some(5)), (subject(103), Some(5))];
+    assert_eq!(queued(store, no).await, expected);
+    assert_eq!(queued(store, other).await, [(subject(3), Some(6)), (subject(103), Some(6))]);
+    evaluate_all(store, no, &[]).await;
+    let found = store.facts(no, &[subject(3), subject(103)], &[]).await.unwrap();
+    let found: Vec<(usize, u64)> = found.into_iter().map(|(position, _, row)| (position, row.index)).collect();
+    assert_eq!(found, [(0, 3), (0, 5), (1, 5)]);
+}
+
+pub(super) async fn what_came_early_is_not_filed_under_what_is_turned_down(store: &dyn Store) {
+    let (_, peer) = two_origins(store).await;
+    let no = agreement(store, 7).await;
+    absorb(store, peer, vec![held(1, no, 9), PayloadRow { of: Some(3), ..held(5, no, 5) }]).await;
+    evaluate_all(store, no, &[]).await;
+    let rows = [(held(3, no, 9), vec![subject(3)]), (held(4, no, 4), vec![subject(4)])];
+    assert_eq!(store.absorb(peer, &rows, &[early(3, 5, no)]).await.unwrap(), [3]);
+    assert_eq!(queued(store, no).await, [(subject(4), Some(4))]);
+}
+
 pub(super) async fn of_one_id_twice_in_a_page_the_earlier_entry_keeps_it(store: &dyn Store) {
     let (_, peer) = two_origins(store).await;
     let no = agreement(store, 7).await;
@@ -140,7 +209,7 @@ pub(super) async fn a_row_does_not_change_its_agreement(store: &dyn Store) {
     let (no, other) = (agreement(store, 7).await, agreement(store, 8).await);
     store.add_wanted(peer, no, &[(4, 50, None)], 5).await.unwrap();
     let rows = [(held(3, no, 3), vec![]), (held(4, other, 4), vec![])];
-    assert!(matches!(store.absorb(peer, &rows).await, Err(StoreError::Differs { .. })));
+    assert!(matches!(store.absorb(peer, &rows, &[]).await, Err(StoreError::Differs { .. })));
     assert_eq!(store.row(peer, 3).await.unwrap(), None, "nothing of the page is kept");
 }
 
@@ -259,7 +328,8 @@ pub(super) async fn writers_wait_for_each_other(store: &dyn Store) {
         (from..from + 200).map(|index| (held(index, no, index), vec![subject(index)])).collect()
     };
     let (one, two) = (page(0), page(1_000));
-    let (a, b, c) = tokio::join!(store.absorb(own, &one), store.absorb(peer, &one), store.absorb(peer, &two));
+    let (a, b, c) =
+        tokio::join!(store.absorb(own, &one, &[]), store.absorb(peer, &one, &[]), store.absorb(peer, &two, &[]));
     assert!(a.is_ok() && b.is_ok() && c.is_ok());
     assert_eq!(store.dirty_count().await.unwrap(), 600);
 }

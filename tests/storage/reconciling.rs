@@ -14,7 +14,7 @@ async fn hold(store: &dyn Store, origin: OriginNo, no: AgreementNo, keys: &[(u64
         .iter()
         .map(|(index, keys)| (held(*index, no, *index), keys.iter().map(|n| subject(*n)).collect()))
         .collect();
-    assert!(store.absorb(origin, &rows).await.unwrap().is_empty());
+    assert!(store.absorb(origin, &rows, &[]).await.unwrap().is_empty());
 }
 
 /// Keys of `facts` by position, origin and index.
@@ -79,7 +79,7 @@ pub(super) async fn facts_keep_every_byte(store: &dyn Store) {
         row.payload.as_mut().unwrap().body = (0..=u8::MAX).cycle().take(len).collect();
         rows.push((row, vec![subject(index)]));
     }
-    store.absorb(peer, &rows).await.unwrap();
+    store.absorb(peer, &rows, &[]).await.unwrap();
     evaluate_all(store, no, &[]).await;
     let keys: Vec<Key> = (0..150).map(subject).collect();
     let found = store.facts(no, &keys, &[]).await.unwrap();
@@ -89,7 +89,7 @@ pub(super) async fn facts_keep_every_byte(store: &dyn Store) {
 pub(super) async fn only_held_records_are_facts(store: &dyn Store) {
     let (_, peer) = two_origins(store).await;
     let no = agreement(store, 7).await;
-    store.absorb(peer, &[(invalid(4, no, 4), vec![subject(1)])]).await.unwrap();
+    store.absorb(peer, &[(invalid(4, no, 4), vec![subject(1)])], &[]).await.unwrap();
     store.add_wanted(peer, no, &[(5, 1, None)], 6).await.unwrap();
     let queued: Vec<_> = [4, 5, 6]
         .map(|index| hefu_node::store::DirtyRow {
@@ -109,7 +109,7 @@ pub(super) async fn facts_are_found_again_however_many_there_are(store: &dyn Sto
     hold(store, OWN, no, &[(1, &[5, 70_001])]).await;
     evaluate_all(store, no, &[]).await;
     let keys: Vec<Key> = (0..70_000).map(subject).collect();
-    store.absorb(peer, &[(held(9, no, 9), keys.clone())]).await.unwrap();
+    store.absorb(peer, &[(held(9, no, 9), keys.clone())], &[]).await.unwrap();
     let queued = store.dirty(no, usize::MAX).await.unwrap();
     assert_eq!(queued.len(), 70_000);
     store.commit_evaluations(no, AS_OF, &queued, &[], 1).await.unwrap();

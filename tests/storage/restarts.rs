@@ -11,9 +11,9 @@ pub(super) async fn filled(store: &dyn Store) -> (OriginNo, AgreementNo) {
     let (_, peer) = two_origins(store).await;
     let no = agreement(store, 7).await;
     append_own(store, 300, &[own_record(299, no, 1)]).await;
-    store.absorb(peer, &[(held(4, no, 4), vec![subject(1)])]).await.unwrap();
+    store.absorb(peer, &[(held(4, no, 4), vec![subject(1)])], &[]).await.unwrap();
     evaluate_all(store, no, &[finding(1, Rule::S1, Severity::Error)]).await;
-    store.absorb(peer, &[(held(5, no, 5), vec![subject(2)])]).await.unwrap();
+    store.absorb(peer, &[(held(5, no, 5), vec![subject(2)])], &[]).await.unwrap();
     store.add_linkage(no, 1, &[7; 64]).await.unwrap();
     (peer, no)
 }
@@ -40,7 +40,7 @@ pub(super) async fn a_restart_gives_no_number_twice(at: &mut impl Reopen) {
     at.store().release("x", "one").await.unwrap();
     evaluate_all(at.store(), no, &[]).await;
     at.reopen().await;
-    at.store().absorb(peer, &[(held(6, no, 6), vec![subject(3)])]).await.unwrap();
+    at.store().absorb(peer, &[(held(6, no, 6), vec![subject(3)])], &[]).await.unwrap();
     assert!(at.store().dirty(no, 9).await.unwrap()[0].seq > before);
     assert!(at.store().lease("x", "one", 0, 100).await.unwrap().unwrap() > fence);
     assert!(agreement(at.store(), 8).await > no);

@@ -42,7 +42,7 @@ async fn replica(store: &dyn Store, origin: OriginNo, entries: u64, rows: Vec<Pa
     }
     let rows: Vec<(PayloadRow, Vec<Key>)> =
         rows.into_iter().map(|row| (row.clone(), vec![subject(row.index)])).collect();
-    store.absorb(origin, &rows).await.unwrap();
+    store.absorb(origin, &rows, &[]).await.unwrap();
 }
 
 /// Own records at 1, 2, 3 (of another agreement) and, of the peer, held, invalid, wanted, a withdrawal.

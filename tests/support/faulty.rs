@@ -8,17 +8,17 @@ use hefu_federation::pull::PayloadState;
 use hefu_federation::reconcile::finding::Finding;
 use hefu_federation::reconcile::key::Key;
 use hefu_federation::tree::Hash;
-use hefu_node::store::records::{Listing, RecordStore};
+use hefu_node::store::records::{Correction, Listing, RecordStore};
 use hefu_node::store::{
-    ActRow, AgreementNo, AgreementStore, BucketKey, BucketRow, DirtyRow, DocumentRow, DraftRow, EvaluatedKey, Found,
-    GuardStore, LeaseRow, LeaseStore, LogStore, OriginNo, OriginRow, OwnRecord, PayloadRow, PayloadStore,
+    ActRow, AgreementNo, AgreementStore, BucketKey, BucketRow, DirtyRow, DocumentRow, DraftRow, Early, EvaluatedKey,
+    Found, GuardStore, LeaseRow, LeaseStore, LogStore, OriginNo, OriginRow, OwnRecord, PayloadRow, PayloadStore,
     ReconcileStore, Search, Store, StoreError, StoreResult, StoredHead, TokenRow, TokenStore,
 };
 use hefu_schemas::id::{AgreementId, Did, Digest, Origin, RecordId};
-use hefu_schemas::record::Kind;
 use jiff::civil::Date;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -224,7 +224,7 @@ delegate! {
         read labelled_until(origin: OriginNo, agreement: AgreementNo) -> u64;
         write add_wanted(origin: OriginNo, agreement: AgreementNo, rows: &[(u64, i64, Option<u64>)], until: u64) -> ();
         read wanted(origin: OriginNo, agreement: AgreementNo, from: u64, until: u64, retry: bool, limit: usize) -> Vec<u64>;
-        write absorb(origin: OriginNo, rows: &[(PayloadRow, Vec<Key>)]) -> Vec<u64>;
+        write absorb(origin: OriginNo, rows: &[(PayloadRow, Vec<Key>)], early: &[Early]) -> Vec<u64>;
         read rows(origin: OriginNo, agreement: AgreementNo, from: u64, until: u64, limit: usize) -> Vec<PayloadRow>;
         read row(origin: OriginNo, index: u64) -> Option<PayloadRow>;
         read search(search: Search<'_>, limit: usize) -> Found;
@@ -291,6 +291,6 @@ delegate! {
     }
     impl RecordStore {
         read listing(which: &Listing, limit: usize, offset: usize) -> Vec<PayloadRow>;
-        read corrections_of(origin: OriginNo, index: u64) -> Vec<(u64, Option<Kind>)>;
+        read corrections_of(origin: OriginNo, of: Range<u64>) -> Vec<Correction>;
     }
 }

@@ -107,8 +107,8 @@ pub(super) async fn follower(node: &Node, found: &Found) -> Outcome<Option<u64>>
     let index = found.row.index;
     for (at, link) in connected(node, found).await? {
         if link.follows == Some(index) {
-            let corrected = node.store.corrections_of(found.origin.no, at).await?;
-            if corrected.iter().all(|(_, kind)| *kind == Some(Kind::Withdrawal)) {
+            let corrected = node.store.corrections_of(found.origin.no, at..at + 1).await?;
+            if corrected.iter().all(|correction| correction.kind == Some(Kind::Withdrawal)) {
                 return Ok(Some(at));
             }
         }

@@ -66,7 +66,7 @@ impl Chains {
         let indexes = node.store.indexes_of(OWN, &wanted).await?;
         for (id, index) in wanted.into_iter().zip(indexes) {
             let Some(index) = index else { continue };
-            if corrects.contains(&id) && !node.store.corrections_of(OWN, index).await?.is_empty() {
+            if corrects.contains(&id) && !node.store.corrections_of(OWN, index..index + 1).await?.is_empty() {
                 self.corrected.insert(id);
             }
             let row = node.store.row(OWN, index).await?;

@@ -9,7 +9,7 @@ use crate::compute::{JOB_LEN, compute};
 use crate::problem::{Code, Outcome, Problem};
 use crate::publish::view_of;
 use crate::registry::Known;
-use crate::store::{OriginNo, Payload, PayloadRow, Store};
+use crate::store::{Early, OriginNo, Payload, PayloadRow, Store};
 use bytes::Bytes;
 use hefu_federation::key::Role;
 use hefu_federation::page::{self, Asked, MAX_LINES, MAX_PAGE_LEN};
@@ -21,12 +21,14 @@ use hefu_schemas::gate::MAX_RECORD_LEN;
 use hefu_schemas::id::{Did, RecordId};
 use hefu_schemas::scan::{Scanned, scan};
 use rayon::prelude::*;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// Pages fetched ahead of the one that is judged.
 const PAGES_AHEAD: usize = 2;
+/// Entries of a page further apart than this are asked for by themselves: a few that were withheld may lie anywhere in a log.
+const FAR: u64 = 1_000;
 
 /// A page, still unverified.
 struct Fetched {
@@ -104,9 +106,11 @@ impl Round<'_> {
 
     /// Stores judged rows, after those of the page before: how many are held, and how many are not.
     async fn absorb(&self, rows: Rows) -> Outcome<(u64, u64)> {
-        let rows = with_keys_of_corrected(self.node.store.as_ref(), self.peer.no, rows).await?;
+        let store = self.node.store.as_ref();
+        let early = early_corrections(store, self.peer.no, &rows).await?;
+        let rows = with_keys_of_corrected(store, self.peer.no, rows).await?;
         let held = rows.iter().filter(|(row, _)| row.state == PayloadState::Held).count();
-        let turned_down = self.node.store.absorb(self.peer.no, &rows).await?;
+        let turned_down = store.absorb(self.peer.no, &rows, &early).await?;
         let held = held.saturating_sub(turned_down.len());
         for (row, _) in rows.iter().filter(|(row, _)| row.state != PayloadState::Held) {
             let reason = row.reason.as_deref().unwrap_or_default();
@@ -179,10 +183,7 @@ pub async fn with_keys_of_corrected(
     peer: OriginNo,
     mut rows: Vec<(PayloadRow, Vec<Key>)>,
 ) -> Outcome<Vec<(PayloadRow, Vec<Key>)>> {
-    // The key of a disputed entry is of that entry alone: were its correction filed there too, the finding would depend on whether
-    // both came in one page.
-    let own = |keys: &[Key]| keys.iter().filter(|key| key.key_type() != KeyType::Entry).cloned().collect();
-    let in_page: HashMap<u64, Vec<Key>> = rows.iter().map(|(row, keys)| (row.index, own(keys))).collect();
+    let in_page: HashMap<u64, Vec<Key>> = rows.iter().map(|(row, keys)| (row.index, keys_of_record(keys))).collect();
     for (row, keys) in &mut rows {
         let (Some(of), PayloadState::Held) = (row.of, row.state) else { continue };
         keys.extend(match in_page.get(&of) {
@@ -195,12 +196,46 @@ pub async fn with_keys_of_corrected(
     Ok(rows)
 }
 
+/// The corrections that came before the records of a page that are held now, with the keys of these: they were filed under their
+/// own keys alone. One step of the chain is enough, as in [`with_keys_of_corrected`]: what corrects a correction is filed under
+/// that one's keys, whenever either of them came.
+///
+/// # Errors
+/// The store fails.
+pub async fn early_corrections(
+    store: &dyn Store,
+    peer: OriginNo,
+    rows: &[(PayloadRow, Vec<Key>)],
+) -> Outcome<Vec<Early>> {
+    let held: BTreeMap<u64, &[Key]> = rows
+        .iter()
+        .filter(|(row, _)| row.state == PayloadState::Held)
+        .map(|(row, keys)| (row.index, keys.as_slice()))
+        .collect();
+    let indexes: Vec<u64> = held.keys().copied().collect();
+    let mut early = Vec::new();
+    for near in indexes.chunk_by(|one, next| next - one <= FAR) {
+        let (Some(first), Some(last)) = (near.first(), near.last()) else { continue };
+        for correction in store.corrections_of(peer, *first..last + 1).await? {
+            let keys = held.get(&correction.of).map(|keys| keys_of_record(keys));
+            early.extend(keys.map(|keys| Early { correction, keys }));
+        }
+    }
+    Ok(early)
+}
+
+/// The keys of what a record says. The key of a disputed entry is of that entry alone: were its correction filed there too, the
+/// finding would depend on whether both came in one page.
+fn keys_of_record(keys: &[Key]) -> Vec<Key> {
+    keys.iter().filter(|key| key.key_type() != KeyType::Entry).cloned().collect()
+}
+
 /// The keys of a stored record; none when it is not held.
 ///
 /// # Errors
 /// The store fails.
 pub(crate) async fn keys_at(store: &dyn Store, origin: OriginNo, index: u64) -> Outcome<Vec<Key>> {
-    let row = store.row(origin, index).await?;
+    let row = store.row(origin, index).await?.filter(|row| row.state == PayloadState::Held);
     Ok(row.as_ref().and_then(view_of).map(|view| keys_of(&view)).unwrap_or_default())
 }
 

@@ -263,8 +263,10 @@ pub trait PayloadStore: Send + Sync {
     /// (a row whose id stands at another index of this origin is stored as invalid, reason `id-new`, without keys); dirty keys are queued,
     /// and with them the `record` keys of cited records that the rows are, correct or withdraw.
     /// Returns the indexes turned down that way, ascending. Only held, pending, restricted and quarantined rows take their id; only keys
-    /// of held rows are queued, and the `entry` keys of invalid and quarantined ones. Idempotent.
-    async fn absorb(&self, origin: OriginNo, rows: &[(PayloadRow, Vec<Key>)]) -> StoreResult<Vec<u64>>;
+    /// of held rows are queued, and the `entry` keys of invalid and quarantined ones. What came early is filed unless what it
+    /// corrects is turned down. Idempotent.
+    async fn absorb(&self, origin: OriginNo, rows: &[(PayloadRow, Vec<Key>)], early: &[Early])
+    -> StoreResult<Vec<u64>>;
     /// Rows of one agreement in [from, until) in index order, at most `limit`, payloads included.
     async fn rows(
         &self,
@@ -289,6 +291,15 @@ pub trait PayloadStore: Send + Sync {
     async fn state_counts(&self, origin: OriginNo, agreement: AgreementNo) -> StoreResult<Vec<(PayloadState, u64)>>;
     /// Digest of the payload states of [0, size) (bytes: Tally), with block digests cached.
     async fn states_digest(&self, origin: OriginNo, agreement: AgreementNo, size: u64) -> StoreResult<Digest>;
+}
+
+/// A correction that came before what it corrects, and is held: when that is held too, it is filed under its keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Early {
+    /// The correction.
+    pub correction: records::Correction,
+    /// The keys of what it corrects.
+    pub keys: Vec<Key>,
 }
 
 /// A key that is to be evaluated, mostly because an entry was filed under it.

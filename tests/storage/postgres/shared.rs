@@ -87,7 +87,7 @@ async fn many_absorb_at_once_and_nothing_is_lost() {
                 let index = |n: u64| page * ROWS + n;
                 let rows: Vec<_> =
                     (0..ROWS).map(|n| (held(index(n), no, index(n)), vec![subject(n), subject(index(n))])).collect();
-                store.absorb(origin, &rows).await.unwrap()
+                store.absorb(origin, &rows, &[]).await.unwrap()
             }));
         }
     }
@@ -111,7 +111,7 @@ async fn of_two_reconcilers_one_stores_its_result() {
     let Some((one, two)) = two_servers().await else { return };
     let (_, peer) = two_origins(&one).await;
     let no = agreement(&one, 7).await;
-    one.absorb(peer, &[(held(1, no, 1), vec![subject(1)])]).await.unwrap();
+    one.absorb(peer, &[(held(1, no, 1), vec![subject(1)])], &[]).await.unwrap();
     let dirty = one.dirty(no, 9).await.unwrap();
     let result = [evaluated(subject(1), Vec::new(), None)];
     let (a, b) = tokio::join!(

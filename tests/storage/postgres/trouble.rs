@@ -41,7 +41,7 @@ async fn what_was_acknowledged_survives_a_crash_and_what_was_not_is_gone_whole()
             for page in 0.. {
                 let rows: Vec<_> =
                     (0..50).map(|n| (held(page * 50 + n, no, page * 50 + n), vec![subject(n)])).collect();
-                if store.absorb(peer, &rows).await.is_err() {
+                if store.absorb(peer, &rows, &[]).await.is_err() {
                     break;
                 }
                 done = page + 1;
@@ -83,7 +83,7 @@ async fn erased_bytes_are_in_no_data_file_once_tidied() {
         let body = format!("erase-me-{index}-{}", "x".repeat(len)).into_bytes();
         let mut row = held(index, no, index);
         row.payload = Some(Payload { salt: [7; 32], codec: 1, body });
-        store.absorb(peer, &[(row, vec![subject(1)])]).await.unwrap();
+        store.absorb(peer, &[(row, vec![subject(1)])], &[]).await.unwrap();
     }
     let mut conn = postgres::connection(&url).await;
     let base = cluster.folder().join("data/base");

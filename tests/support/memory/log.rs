@@ -94,7 +94,7 @@ impl Model {
         let drafts = self.new_drafts(plan, records)?;
         let rows: Vec<(PayloadRow, _)> =
             records.iter().map(|record| (record.row.clone(), record.keys.clone())).collect();
-        self.absorb(OWN, &rows)?;
+        self.absorb(OWN, &rows, &[])?;
         self.log_mut(OWN)?.append(plan);
         self.drafts.extend(drafts.into_iter().map(|draft| (draft.draft_id.clone(), draft)));
         self.acts.extend(acts.iter().map(|act| ((act.origin, act.index), act.clone())));

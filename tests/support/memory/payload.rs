@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use hefu_federation::pull::{Check, PayloadState};
 use hefu_federation::reconcile::key::{Key, KeyType};
 use hefu_federation::reconcile::tally::StateHasher;
-use hefu_node::store::{AgreementNo, DraftRow, Found, OriginNo, PayloadRow, PayloadStore, Search, StoreResult};
+use hefu_node::store::{AgreementNo, DraftRow, Early, Found, OriginNo, PayloadRow, PayloadStore, Search, StoreResult};
 use hefu_schemas::id::{Digest, RecordId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,7 +27,12 @@ pub(super) fn is_fact(key: &Key, state: PayloadState) -> bool {
 
 impl Model {
     /// Stores judged rows; see [`PayloadStore::absorb`].
-    pub(super) fn absorb(&mut self, origin: OriginNo, rows: &[(PayloadRow, Vec<Key>)]) -> StoreResult<Vec<u64>> {
+    pub(super) fn absorb(
+        &mut self,
+        origin: OriginNo,
+        rows: &[(PayloadRow, Vec<Key>)],
+        early: &[Early],
+    ) -> StoreResult<Vec<u64>> {
         let replace_held = self.lax.held || self.lax.size;
         let log = self.log(origin)?;
         let mut fresh: BTreeMap<u64, (PayloadRow, &[Key])> = BTreeMap::new();
@@ -45,6 +50,10 @@ impl Model {
         for (row, keys) in fresh.values() {
             let facts = keys.iter().filter(|key| is_fact(key, row.state)).map(|key| (Some(row.index), key.clone()));
             queues.entry(row.agreement).or_default().extend(facts);
+        }
+        for Early { correction, keys } in early.iter().filter(|early| !refused.contains(&early.correction.of)) {
+            let keys = keys.iter().map(|key| (Some(correction.index), key.clone()));
+            queues.entry(correction.agreement).or_default().extend(keys);
         }
         let arrived: Vec<(PayloadRow, &[Key])> =
             fresh.values().filter(|(row, _)| row.state == PayloadState::Held).cloned().collect();
@@ -159,8 +168,13 @@ impl PayloadStore for Memory {
             Ok(model.rows_in(origin, agreement, from, until)?.filter(asked).map(|row| row.index).take(limit).collect())
         })
     }
-    async fn absorb(&self, origin: OriginNo, rows: &[(PayloadRow, Vec<Key>)]) -> StoreResult<Vec<u64>> {
-        self.write("absorb", |model| model.absorb(origin, rows))
+    async fn absorb(
+        &self,
+        origin: OriginNo,
+        rows: &[(PayloadRow, Vec<Key>)],
+        early: &[Early],
+    ) -> StoreResult<Vec<u64>> {
+        self.write("absorb", |model| model.absorb(origin, rows, early))
     }
     async fn rows(
         &self,

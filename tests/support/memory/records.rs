@@ -3,9 +3,9 @@
 use super::Memory;
 use async_trait::async_trait;
 use hefu_federation::pull::PayloadState;
-use hefu_node::store::records::{Listing, RecordStore};
+use hefu_node::store::records::{Correction, Listing, RecordStore};
 use hefu_node::store::{OriginNo, PayloadRow, StoreResult};
-use hefu_schemas::record::Kind;
+use std::ops::Range;
 
 #[async_trait]
 impl RecordStore for Memory {
@@ -22,11 +22,16 @@ impl RecordStore for Memory {
             Ok(rows.skip(offset).take(limit).map(bare).collect())
         })
     }
-    async fn corrections_of(&self, origin: OriginNo, index: u64) -> StoreResult<Vec<(u64, Option<Kind>)>> {
+    async fn corrections_of(&self, origin: OriginNo, of: Range<u64>) -> StoreResult<Vec<Correction>> {
         self.read("corrections_of", |model| {
-            let rows = model.log(origin)?.rows.values();
-            let held = rows.filter(|row| row.of == Some(index) && row.state == PayloadState::Held);
-            Ok(held.map(|row| (row.index, row.kind)).collect())
+            let held = model.log(origin)?.rows.values().filter(|row| row.state == PayloadState::Held);
+            let correction = |row: &std::sync::Arc<PayloadRow>| {
+                let of = row.of.filter(|at| of.contains(at))?;
+                Some(Correction { of, index: row.index, agreement: row.agreement, kind: row.kind })
+            };
+            let mut found: Vec<Correction> = held.filter_map(correction).collect();
+            found.sort_by_key(|correction| correction.of);
+            Ok(found)
         })
     }
 }

@@ -9,7 +9,9 @@ use super::transaction;
 use super::value::{Sql, by_index, joined};
 use super::{log, search, states, write};
 use crate::store::number::{damaged, int, limit, state, unsigned};
-use crate::store::{AgreementNo, DraftRow, Found, OWN, OriginNo, PayloadRow, PayloadStore, Search, StoreResult, sql};
+use crate::store::{
+    AgreementNo, DraftRow, Early, Found, OWN, OriginNo, PayloadRow, PayloadStore, Search, StoreResult, sql,
+};
 use async_trait::async_trait;
 use hefu_federation::pull::PayloadState;
 use hefu_federation::reconcile::key::Key;
@@ -122,7 +124,12 @@ impl PayloadStore for Database {
         indexes.into_iter().map(|index| unsigned(index, "payload: idx")).collect()
     }
 
-    async fn absorb(&self, origin: OriginNo, rows: &[(PayloadRow, Vec<Key>)]) -> StoreResult<Vec<u64>> {
+    async fn absorb(
+        &self,
+        origin: OriginNo,
+        rows: &[(PayloadRow, Vec<Key>)],
+        early: &[Early],
+    ) -> StoreResult<Vec<u64>> {
         transaction!({
             let mut tx = self.begin().await?;
             tx.lock(sql::LOCK_HEAD, origin.0).await?;
@@ -132,7 +139,7 @@ impl PayloadStore for Database {
             for (row, keys) in rows.iter().filter(|(row, _)| !held.contains(&row.index)) {
                 fresh.entry(row.index).or_insert((row, keys.as_slice()));
             }
-            let turned_down = write::absorb(&mut tx, origin, fresh).await?;
+            let turned_down = write::absorb(&mut tx, origin, fresh, early).await?;
             // If we stop here nothing was written, and the page is asked for again.
             tx.commit().await?;
             Ok(turned_down)

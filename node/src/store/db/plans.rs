@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Row};
 /// PostgreSQL.
 fn statements(postgres: bool) -> Vec<String> {
     let bulk = |bulk: &Bulk| if postgres { bulk.postgres() } else { bulk.sqlite(3) };
-    let single: [Sql; 25] = [
+    let single: [Sql; 26] = [
         sql::TILE.into(),
         sql::BUNDLE.into(),
         sql::DROP_TILE.into(),

@@ -6,7 +6,7 @@ use super::payload::{draft_hash, find_drafts, find_ids};
 use super::session::{Session, query, scalar};
 use super::{cited, facts, packed, states};
 use crate::store::number::{count, damaged, int, of_kind};
-use crate::store::{AgreementNo, OWN, OriginNo, OwnRecord, PayloadRow, StoreError, StoreResult, sql};
+use crate::store::{AgreementNo, Early, OWN, OriginNo, OwnRecord, PayloadRow, StoreError, StoreResult, sql};
 use hefu_federation::append::Plan;
 use hefu_federation::pull::{Check, PayloadState};
 use hefu_federation::reconcile::key::Key;
@@ -70,10 +70,16 @@ struct NewRow<'a> {
 }
 
 /// Stores what was judged of a page; the indexes turned down for their id.
-pub(super) async fn absorb(conn: &mut Session, origin: OriginNo, fresh: Fresh<'_>) -> StoreResult<Vec<u64>> {
+pub(super) async fn absorb(
+    conn: &mut Session,
+    origin: OriginNo,
+    fresh: Fresh<'_>,
+    early: &[Early],
+) -> StoreResult<Vec<u64>> {
     let refused = note_ids(conn, origin, &fresh).await?;
+    let early: Vec<&Early> = early.iter().filter(|early| !refused.contains(&early.correction.of)).collect();
     let rows: Vec<NewRow<'_>> = fresh.into_values().map(|(row, keys)| judged(row, keys, &refused)).collect();
-    write_rows(conn, &ABSORB, origin, &rows).await?;
+    write_rows(conn, &ABSORB, origin, &rows, &early).await?;
     let mut refused: Vec<u64> = refused.into_iter().collect();
     refused.sort_unstable();
     Ok(refused)
@@ -87,7 +93,7 @@ pub(super) async fn add_own(conn: &mut Session, plan: &Plan, records: &[OwnRecor
         return Err(StoreError::Differs { what: format!("record id of entry {index}") });
     }
     let rows: Vec<NewRow<'_>> = fresh.into_values().map(|(row, keys)| judged(row, keys, &refused)).collect();
-    write_rows(conn, &ADD_OWN, OWN, &rows).await?;
+    write_rows(conn, &ADD_OWN, OWN, &rows, &[]).await?;
     add_drafts(conn, plan, records).await
 }
 
@@ -124,7 +130,13 @@ fn judged<'a>(row: &'a PayloadRow, keys: &'a [Key], refused: &HashSet<u64>) -> N
 }
 
 /// Writes payload rows and dirty keys, and drops the digests of the blocks that change.
-async fn write_rows(conn: &mut Session, bulk: &Bulk, origin: OriginNo, rows: &[NewRow<'_>]) -> StoreResult<()> {
+async fn write_rows(
+    conn: &mut Session,
+    bulk: &Bulk,
+    origin: OriginNo,
+    rows: &[NewRow<'_>],
+    early: &[&Early],
+) -> StoreResult<()> {
     let bind = |args: &mut Args, new: &NewRow<'_>| {
         let (row, payload) = (new.row, new.row.payload.as_ref());
         args.push(origin.0).push(int(row.index)).push(row.agreement.0).push(new.state.number()).push(new.reason);
@@ -141,6 +153,10 @@ async fn write_rows(conn: &mut Session, bulk: &Bulk, origin: OriginNo, rows: &[N
         let queue = keys.entry(new.row.agreement).or_default();
         let filed = new.keys.iter().filter(|key| facts::is_fact(key, new.state));
         queue.extend(filed.map(|key| (Some(new.row.index), key)));
+    }
+    for Early { correction, keys: of_corrected } in early {
+        let queue = keys.entry(correction.agreement).or_default();
+        queue.extend(of_corrected.iter().map(|key| (Some(correction.index), key)));
     }
     for (agreement, mut keys) in keys {
         let held = rows.iter().filter(|new| new.state == PayloadState::Held && new.row.agreement == agreement);

@@ -3,6 +3,8 @@
 use super::cities::city;
 use super::node::{Fate, now, origin_no};
 use crate::memory::{Memory, Model};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hefu_federation::checkpoint::Checkpoint;
 use hefu_federation::commitment::commit;
 use hefu_federation::entry::{Body, Entry};
@@ -207,7 +209,14 @@ pub(super) fn leaves(model: &Model, origin: OriginNo, size: u64) -> Vec<Hash> {
     entries(model, origin).iter().take(most).map(|data| leaf_hash(data)).collect()
 }
 
-fn root(leaves: &[Hash]) -> Hash {
+/// Size and root that a note names.
+pub(super) fn said(note: &[u8]) -> Option<(u64, Hash)> {
+    let mut lines = std::str::from_utf8(note).ok()?.lines().skip(1);
+    let (size, root) = (lines.next()?.parse().ok()?, lines.next()?);
+    Some((size, Hash(STANDARD.decode(root).ok()?.try_into().ok()?)))
+}
+
+pub(super) fn root(leaves: &[Hash]) -> Hash {
     let mut range = CompactRange::new();
     leaves.iter().for_each(|leaf| range.append(*leaf));
     range.root()

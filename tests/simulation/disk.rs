@@ -2,8 +2,12 @@
 
 use super::rng::Rng;
 use crate::memory::{Faults, Model};
-use hefu_node::store::{OWN, StoreError, StoreResult};
+use hefu_node::store::{OWN, PayloadRow, StoreError, StoreResult};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Most writes that a disk which lies takes back in a power cut.
+pub(super) const MAX_CUT: usize = 5;
 
 /// What the disk does to the node.
 #[derive(Default)]
@@ -16,12 +20,12 @@ pub(super) struct State {
     pub(super) flip_next: bool,
     /// The process is dead: nothing of what it still asks for happens.
     pub(super) dead: bool,
-    /// Writes that a power cut takes back: what was there before the last one.
+    /// The disk confirms what it has not written: a power cut takes back the last writes.
     pub(super) keeps_before: bool,
     /// Writes are confirmed before they are on the disk: a power cut takes back all since a lease was last taken.
     pub(super) unsynced: bool,
-    /// What a power cut leaves.
-    pub(super) before: Option<Box<Model>>,
+    /// What was there before each of the last writes.
+    pub(super) before: VecDeque<Model>,
     /// The guard file, and what a power cut would leave of it.
     pub(super) guard: Option<Vec<u8>>,
     pub(super) guard_before: Option<Option<Vec<u8>>>,
@@ -54,21 +58,19 @@ impl Disk {
         if state.dead { Err(gone()) } else { Ok(()) }
     }
 
-    /// The files as a power cut leaves them.
-    pub(super) fn cut(&self, model: &mut Model) -> bool {
+    /// The files as a power cut leaves them that takes back so many writes; whether there were any.
+    pub(super) fn cut(&self, model: &mut Model, writes: usize) -> bool {
         let mut state = self.state();
         if let Some(guard) = state.guard_before.take() {
             state.guard = guard;
         }
         let lax = model.lax;
-        match state.before.take() {
-            Some(before) => {
-                *model = *before;
-                model.lax = lax;
-                true
-            }
-            None => false,
-        }
+        let kept = state.before.len().saturating_sub(writes);
+        let before = std::mem::take(&mut state.before).into_iter().nth(kept);
+        let Some(before) = before else { return false };
+        *model = before;
+        model.lax = lax;
+        true
     }
 }
 
@@ -84,8 +86,12 @@ impl Faults for Disk {
         if !writes {
             return Ok(());
         }
-        if state.keeps_before && (!state.unsynced || call == "lease" || state.before.is_none()) {
-            state.before = Some(Box::new(model.clone()));
+        if state.keeps_before && (!state.unsynced || call == "lease" || state.before.is_empty()) {
+            let most = if state.unsynced { 1 } else { MAX_CUT };
+            if state.before.len() >= most {
+                state.before.pop_front();
+            }
+            state.before.push_back(model.clone());
         }
         match state.fail_in {
             Some((0, false)) => {
@@ -122,13 +128,15 @@ fn flip_last(model: &mut Model) -> bool {
     last.map(|byte| *byte ^= 4).is_some()
 }
 
-/// Flips a bit of some stored payload; `false` when there is none.
-pub(super) fn flip_payload(model: &mut Model, rng: &mut Rng) -> bool {
-    let Some(log) = model.logs.get_mut(&OWN) else { return false };
+/// Flips a bit of some stored payload; its row as it was.
+pub(super) fn flip_payload(model: &mut Model, rng: &mut Rng) -> Option<Arc<PayloadRow>> {
+    let log = model.logs.get_mut(&OWN)?;
     let mut rows: Vec<_> = log.rows.values_mut().filter(|row| row.payload.is_some()).collect();
     let position = rng.position(rows.len());
-    let Some(row) = rows.get_mut(position) else { return false };
-    let Some(payload) = &mut Arc::make_mut(row).payload else { return false };
+    let row = rows.get_mut(position)?;
+    let before = row.clone();
+    let payload = Arc::make_mut(row).payload.as_mut()?;
     let at = rng.position(payload.body.len());
-    payload.body.get_mut(at).map(|byte| *byte ^= 16).is_some()
+    *payload.body.get_mut(at)? ^= 16;
+    Some(before)
 }

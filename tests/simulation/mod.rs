@@ -11,6 +11,7 @@
 
 mod audit;
 mod cities;
+mod damage;
 mod disk;
 mod guard;
 mod hostile;

@@ -13,7 +13,7 @@ use hefu_federation::entry::Signed;
 use hefu_node::problem::{Code, Outcome, Problem};
 use hefu_node::registry::Known;
 use hefu_node::sequencer::{NewAct, Sealed};
-use hefu_node::store::{ActRow, DraftRow, LogStore, OWN, OriginNo, OwnRecord};
+use hefu_node::store::{ActRow, DraftRow, LogStore, OWN, OriginNo, OwnRecord, PayloadRow};
 use hefu_schemas::id::{Digest, Origin, RecordId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -68,8 +68,10 @@ pub(super) struct Fate {
     pub(super) guard_too: bool,
     /// The guard file is gone or unreadable.
     pub(super) guard_lost: bool,
-    /// Bits were flipped at rest.
+    /// Bits of own payloads were flipped at rest.
     pub(super) flipped: bool,
+    /// An entry was written with another bit: the log takes nothing more.
+    pub(super) entry_flipped: bool,
     /// It was set back with its guard file, and no peer that answered had seen more than it has.
     pub(super) unknowable: bool,
 }
@@ -113,6 +115,8 @@ pub(super) struct Node {
     /// Published and not corrected yet, with the pupil.
     pub(super) open: Vec<(RecordId, u8)>,
     pub(super) snapshots: Vec<Snapshot>,
+    /// Own rows in which a bit was flipped, as they were.
+    pub(super) sound: Vec<Arc<PayloadRow>>,
     pub(super) fate: Fate,
     pub(super) hostile: Option<Hostile>,
     pub(super) skew_ms: i64,
@@ -158,6 +162,7 @@ impl Node {
             receipts: Vec::new(),
             open: Vec::new(),
             snapshots: Vec::new(),
+            sound: Vec::new(),
             fate: Fate::default(),
             hostile: None,
             skew_ms: i64::try_from(rng.below(4000)).unwrap_or(0) - 2000,

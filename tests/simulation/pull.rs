@@ -83,6 +83,8 @@ impl Sim {
     }
 
     fn begin(&mut self, at: Puller) -> Outcome<Round> {
+        // Another process may have pulled acts: production looks at the registry's version now and then.
+        self.reload(at.node, at.process)?;
         let (memory, no) = (self.memory(at), origin_no(at.node, at.peer));
         let row = now(memory.origins())?.into_iter().find(|row| row.no == no).ok_or_else(|| misbehaved("unknown"))?;
         if row.stopped.is_some() {

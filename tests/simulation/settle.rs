@@ -3,8 +3,9 @@
 use super::audit::{Audit, leaves};
 use super::node::{Batch, now, origin_no};
 use super::sim::{Faults, Sim};
+use hefu_federation::entry::Act;
 use hefu_federation::pull::PayloadState;
-use hefu_node::problem::Code;
+use hefu_node::problem::{Code, Outcome};
 use hefu_node::store::{LogStore, OWN};
 
 /// Rounds with every peer until all that is wanted must be there: one for acts, one for the records behind them, one for records
@@ -36,13 +37,16 @@ impl Sim {
             }
         }
         for number in 0..self.nodes.len() {
+            if !self.has_opened(number) {
+                let _ = self.act(number, 0, Act::Open);
+            }
             let records = self.node(number).backlog.clone();
             let result = self.publish(number, 0, &Batch { records, ..Batch::default() }, false);
             let node = self.node(number);
             let signs = node.processes.iter().flatten().any(|process| process.signing.is_ok());
             // A log whose own bytes changed at rest takes nothing more: that is said, and for a person to mend.
             let damage = result.as_ref().err().is_some_and(|problem| problem.code == Code::Damaged);
-            let excused = node.fate.set_back || (node.fate.flipped && damage);
+            let excused = node.fate.set_back || (node.fate.entry_flipped && damage);
             let goes_on = !node.honest() || excused || !signs || result.is_ok();
             self.audit.require(goes_on, "drafts-go-on", || format!("city {number}: {:?}", result.err()));
         }
@@ -51,11 +55,13 @@ impl Sim {
             self.pull_all();
         }
         self.look();
+        self.mend();
         self.check_receipts();
         for node in 0..self.nodes.len() {
             for peer in (0..self.nodes.len()).filter(|peer| *peer != node) {
                 if self.node(node).honest() {
                     self.check_forks(node, peer);
+                    self.count_silent(node, peer);
                     self.check_arrived(node, peer);
                 }
             }
@@ -66,6 +72,30 @@ impl Sim {
         for node in 0..self.nodes.len() {
             let size = self.node(node).memory.content().logs.get(&OWN).map_or(0, |log| log.size);
             self.mark("end", &[size, u64::try_from(self.node(node).receipts.len()).unwrap_or(0)]);
+        }
+    }
+
+    /// Bits that flipped at rest are looked for, and put right.
+    fn mend(&mut self) {
+        let cities = self.nodes.len();
+        for number in 0..cities {
+            self.check_damage(number);
+            for node in (0..cities).filter(|node| *node != number) {
+                if self.node(node).honest() && self.node(number).fate.flipped {
+                    self.check_withheld(node, number);
+                }
+            }
+        }
+        let mut any = false;
+        for number in 0..cities {
+            any |= self.repair(number);
+        }
+        if any {
+            for _ in 0..ROUNDS {
+                self.now_ms += 60_000;
+                self.pull_all();
+            }
+            self.look();
         }
     }
 
@@ -98,7 +128,7 @@ impl Sim {
         self.audit.require(!false_alarm, "no-false-alarm", || format!("city {node} has stopped pulling {peer}"));
     }
 
-    fn is_stopped(&self, node: usize, peer: usize) -> bool {
+    pub(super) fn is_stopped(&self, node: usize, peer: usize) -> bool {
         let rows = now(self.node(node).memory.copy().origins()).unwrap_or_default();
         rows.iter().any(|row| row.no == origin_no(node, peer) && row.stopped.is_some())
     }
@@ -106,7 +136,7 @@ impl Sim {
     /// Every record of an honest city is at every honest peer.
     fn check_arrived(&mut self, node: usize, peer: usize) {
         let theirs = self.node(peer);
-        if !theirs.honest() || theirs.fate.set_back || theirs.fate.flipped {
+        if !theirs.honest() || theirs.fate.set_back || theirs.fate.entry_flipped {
             return;
         }
         let published = theirs.memory.content().logs.get(&OWN).and_then(|log| Some(log.note.as_ref()?.0)).unwrap_or(0);
@@ -131,11 +161,27 @@ impl Sim {
         let honest: Vec<usize> = (0..self.nodes.len()).filter(|node| self.node(*node).honest()).collect();
         for pair in honest.windows(2) {
             if let [one, two] = pair {
-                let _ = self.compare(*one, *two);
+                let result = self.compare(*one, *two);
+                self.check_stated(&[*one, *two], result);
             }
         }
         if let Some(node) = self.rng.pick(&honest).copied() {
-            let _ = self.recompute(node);
+            let result = self.recompute(node);
+            self.check_stated(&[node], result);
         }
+    }
+
+    /// Without trouble a tally can be computed, unless a log was damaged for good or shows two histories.
+    fn check_stated(&mut self, nodes: &[usize], result: Outcome<()>) {
+        let Err(problem) = result else { return };
+        self.counts.unstated += 1;
+        let contradicts =
+            !self.audit.forked.is_empty() || self.nodes.iter().any(|node| !node.honest() || node.fate.set_back);
+        let excused = match problem.code {
+            Code::Damaged => nodes.iter().any(|node| self.node(*node).fate.entry_flipped),
+            Code::SplitView => contradicts,
+            _ => false,
+        };
+        self.audit.require(excused, "tallies-are-stated", || format!("cities {nodes:?}: {problem}"));
     }
 }

@@ -1,11 +1,13 @@
 //! One simulation: nodes, network and clock under one stream of random numbers.
 
 use super::audit::Audit;
-use super::cities::{MAX_CITIES, START_MS, agreement};
+use super::cities::{MAX_CITIES, START_MS, agreement, city};
+use super::disk::MAX_CUT;
 use super::mutant::Mutant;
 use super::node::{Batch, Hostile, Node, Process, Shell, size_of};
 use super::pull::Puller;
 use super::rng::Rng;
+use hefu_federation::checkpoint::Checkpoint;
 use hefu_federation::entry::Act;
 use hefu_federation::mutant as hook;
 use hefu_node::problem::{Outcome, Problem};
@@ -29,6 +31,7 @@ pub(super) struct Faults {
     pub(super) pauses: bool,
     pub(super) rotates: bool,
     pub(super) hostile: bool,
+    pub(super) late: bool,
 }
 
 impl Faults {
@@ -48,6 +51,7 @@ impl Faults {
             pauses: on(35),
             rotates: on(40),
             hostile: on(45),
+            late: on(20),
         }
     }
 }
@@ -78,6 +82,8 @@ counts! {
     doubled: "requests doubled", late: "answers late", garbled: "answers garbled", stale: "old checkpoints shown",
     forks: "forks by hostile cities", forged: "records forged", unguarded: "starts without an answer",
     refusals: "starts that refuse to sign", own_forks: "forks by restored cities", splits: "split views found",
+    silent: "peers that saw a note of another history and hold none of it", opened_late: "agreements opened late",
+    scrubs: "runs of fsck", repaired: "damaged records put back", unstated: "tallies that could not be computed",
 }
 
 /// A simulation.
@@ -116,7 +122,9 @@ impl Sim {
             old_notes: BTreeMap::new(),
             trace: 0xCBF2_9CE4_8422_2325,
         };
-        sim.set_up();
+        let late = faults.late.then(|| sim.rng.position(cities));
+        sim.counts.opened_late = u64::from(faults.late);
+        sim.set_up(late);
         sim.faults = faults;
         if faults.hostile
             && cities > 2
@@ -134,18 +142,31 @@ impl Sim {
         sim
     }
 
-    /// All start, sign the agreement, pull each other, and open it: without trouble.
-    fn set_up(&mut self) {
+    /// All start, sign the agreement, pull each other, and open it: without trouble. One may be late with opening it.
+    fn set_up(&mut self, late: Option<usize>) {
         for act in [Act::Sign, Act::Open] {
             for node in 0..self.nodes.len() {
                 if act == Act::Sign {
                     let _ = self.start(node, 0);
                 }
-                let acts = vec![NewAct { digest: agreement(self.nodes.len()).digest, act, on: None }];
-                let _ = self.publish(node, 0, &Batch { acts, ..Batch::default() }, false);
+                if act == Act::Sign || late != Some(node) {
+                    let _ = self.act(node, 0, act);
+                }
             }
             self.pull_all();
         }
+    }
+
+    /// Publishes an act on the agreement.
+    pub(super) fn act(&mut self, number: usize, process: usize, act: Act) -> Outcome<Vec<DraftRow>> {
+        let acts = vec![NewAct { digest: agreement(self.nodes.len()).digest, act, on: None }];
+        self.publish(number, process, &Batch { acts, ..Batch::default() }, false)
+    }
+
+    /// Whether a city has opened the agreement, by its own log.
+    pub(super) fn has_opened(&self, number: usize) -> bool {
+        let known = self.node(number).registry().ok();
+        known.is_some_and(|known| known.standing().opened_at(&city(number).origin).is_some())
     }
 
     pub(super) fn pull_all(&mut self) {
@@ -215,10 +236,14 @@ impl Sim {
         if !std::mem::take(&mut node.disk.state().dead) {
             return;
         }
+        let writes = 1 + self.rng.position(MAX_CUT);
+        let node = self.node_mut(number);
         node.disk.state().crash_in = None;
         node.processes = [None, None];
-        let cut = node.disk.cut(&mut node.memory.content());
+        let cut = node.disk.cut(&mut node.memory.content(), writes);
         if cut && !is_unsynced {
+            // Beside a guard file that is gone it is as if that were put back, too.
+            node.fate.guard_too |= node.disk.state().guard.is_none();
             node.fate.set_back = true;
         }
         self.counts.crashes += 1;
@@ -235,7 +260,10 @@ impl Sim {
         let node = self.node_mut(number);
         let known = node.registry()?;
         let head = node.memory.content().logs.get(&hefu_node::store::OWN).map_or(0, |log| log.size);
-        node.fate.unknowable = seen.iter().all(|note| size_of(note) <= head);
+        // What was garbled on its way says nothing.
+        let key = city(number).log.public();
+        let genuine = seen.iter().filter(|note| Checkpoint::open(note, &city(number).origin, &key).is_ok());
+        node.fate.unknowable = genuine.map(|note| size_of(note)).all(|size| size <= head);
         node.starts += 1;
         let fresh = Process {
             holder: format!("serve-{process}"),
@@ -335,7 +363,7 @@ impl Sim {
         for number in 0..self.nodes.len() {
             self.reap(number);
             let node = self.node_mut(number);
-            node.fate.flipped |= node.disk.state().flipped > 0;
+            node.fate.entry_flipped |= node.disk.state().flipped > 0;
             let Some(node) = self.nodes.get(number).filter(|node| node.honest()) else { continue };
             let guard = node.disk.state().guard.as_deref().map(size_of);
             self.audit.step(number, self.nodes.len(), &node.memory, guard, node.fate);

@@ -7,7 +7,7 @@ use super::node::{Batch, Fate, Snapshot, now};
 use super::pull::Puller;
 use super::records::{New, What, keys_of_row, record_id, seal};
 use super::sim::Sim;
-use hefu_federation::entry::{KeyAct, Says, Signed};
+use hefu_federation::entry::{Act, KeyAct, Says, Signed};
 use hefu_federation::key::Role;
 use hefu_federation::trust::Revocation;
 use hefu_node::codec::decompress;
@@ -51,7 +51,9 @@ impl Sim {
             }
             89..=90 => {
                 if let Some(other) = self.other(number) {
-                    let _ = self.compare(number, other);
+                    // A disk may fail in between, a log may be damaged, or two logs differ: at the end none of that is an excuse.
+                    let result = self.compare(number, other);
+                    self.counts.unstated += u64::from(result.is_err());
                 }
             }
             _ => self.misbehave(),
@@ -99,8 +101,11 @@ impl Sim {
         if self.resume(number, process) {
             return;
         }
-        let opened = self.node(number).registry().ok();
-        if opened.is_none_or(|known| known.standing().opened_at(&city(number).origin).is_none()) {
+        if !self.has_opened(number) {
+            if self.rng.chance(25) {
+                let result = self.act(number, process, Act::Open);
+                self.mark("open", &[u64::from(result.is_ok())]);
+            }
             return;
         }
         if self.faults.rotates && self.rng.chance(12) && self.node(number).backlog.is_empty() {
@@ -220,6 +225,11 @@ impl Sim {
                 let _ = now(dispute(&memory, &row, &known, &revocation));
             }
         }
+        // All of it is on the disk before that person leaves.
+        let mut disk = self.node(number).disk.state();
+        if !disk.unsynced {
+            disk.before.clear();
+        }
     }
 
     /// Something goes wrong with a node's machine, or between two cities.
@@ -289,8 +299,13 @@ impl Sim {
         }
         let mut rng = self.rng.split();
         let node = self.node_mut(number);
-        let flipped = flip_payload(&mut node.memory.content(), &mut rng);
-        node.fate.flipped |= flipped;
+        let before = flip_payload(&mut node.memory.content(), &mut rng);
+        node.fate.flipped |= before.is_some();
+        if let Some(row) =
+            before.filter(|row| node.sound.iter().all(|known| (known.index, known.id) != (row.index, row.id)))
+        {
+            node.sound.push(row);
+        }
     }
 
     /// Copies a node's files, or puts an old copy in their place.
@@ -313,7 +328,8 @@ impl Sim {
         (node.generation, node.recovery) = copy.generations;
         {
             let mut disk = node.disk.state();
-            (disk.crash_in, disk.fail_in, disk.before) = (None, None, None);
+            (disk.crash_in, disk.fail_in) = (None, None);
+            disk.before.clear();
             if with_guard {
                 disk.guard = copy.guard;
             }

@@ -83,6 +83,20 @@ impl Sim {
         let question = now(question_at(&memory, now_ms, &known, None))?;
         let before = now(compute(&memory, now_ms, &known, &question))?;
         let fresh = memory.copy();
+        fresh.content().lax = crate::memory::Lax::default();
+        self.forget(node, &fresh)?;
+        now(reconcile::agreement(&fresh, now_ms, &known))?;
+        let after = now(compute(&fresh, now_ms, &known, &question))?;
+        let same = compare(&before, &after) == Comparison::Fits;
+        self.audit.require(same, "piece-by-piece-is-at-once", || format!("city {node}: {before:?} {after:?}"));
+        Ok(())
+    }
+}
+
+impl Sim {
+    /// Forgets what a store has evaluated, and queues all of it again.
+    fn forget(&self, node: usize, store: &Memory) -> Outcome<()> {
+        let memory = store.copy();
         let mut rings = BTreeMap::new();
         for row in now(memory.origins())? {
             if now(memory.head(row.no))?.size > 0 {
@@ -90,17 +104,16 @@ impl Sim {
             }
         }
         let by_no = |no: OriginNo| (0..self.nodes.len()).find(|n| origin_no(node, *n) == no);
-        let corrected: Memory = memory.copy();
-        fresh.content().lax = crate::memory::Lax::default();
-        fresh.content().forget_evaluations(|no, row| {
+        store.content().forget_evaluations(|no, row| {
             let origin = by_no(no).map(|n| super::cities::city(n).origin.clone());
-            keys(&corrected, no, row, rings.get(&no), origin)
+            keys(&memory, no, row, rings.get(&no), origin)
         });
-        now(reconcile::agreement(&fresh, now_ms, &known))?;
-        let after = now(compute(&fresh, now_ms, &known, &question))?;
-        let same = compare(&before, &after) == Comparison::Fits;
-        self.audit.require(same, "piece-by-piece-is-at-once", || format!("city {node}: {before:?} {after:?}"));
         Ok(())
+    }
+
+    /// The same on a node itself.
+    pub(super) fn evaluate_anew(&self, node: usize) -> Outcome<()> {
+        self.forget(node, &self.node(node).memory)
     }
 }
 

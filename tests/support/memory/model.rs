@@ -125,6 +125,11 @@ impl Model {
         self.seen.get(origin_hash).map(|(size, _)| *size)
     }
 
+    /// The largest note seen of an origin.
+    pub fn seen_note_of(&self, origin_hash: &str) -> Option<Vec<u8>> {
+        self.seen.get(origin_hash).map(|(_, note)| note.clone())
+    }
+
     /// Forgets what was made of the held records, and queues all their keys again.
     pub fn forget_evaluations(&mut self, keys_of: impl Fn(OriginNo, &PayloadRow) -> Vec<Key>) {
         (self.facts, self.findings, self.due) = Default::default();

@@ -18,11 +18,15 @@ use report::{CityReport, Report};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Time zone of the three cities.
 const TIME_ZONE: &str = "Asia/Shanghai";
-/// Rounds of pulling in which an agreement comes into force: signatures, then opens, then both seen by all.
-const EXCHANGE_ROUNDS: usize = 6;
+/// How long an agreement may take to come into force: signatures, then opens, then both seen by all. Each of these goes with some
+/// pull, of this command or of the nodes' own clocks.
+const EXCHANGE_PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks.
+const EXCHANGE_PAUSE: Duration = Duration::from_millis(100);
 /// Most records per city.
 const MAX_RECORDS: u64 = 2_000_000;
 
@@ -244,7 +248,8 @@ async fn sign_agreement(
         running.json(&["pull"]).await?;
         running.json(&["agreement", "sign", &id.to_string()]).await?;
     }
-    for _ in 0..EXCHANGE_ROUNDS {
+    let clock = Stopwatch::start();
+    while clock.seconds() < EXCHANGE_PATIENCE.as_secs_f64() {
         let mut in_force = 0;
         for running in cities {
             running.json(&["pull"]).await?;
@@ -259,6 +264,7 @@ async fn sign_agreement(
             );
             return Ok(id);
         }
+        tokio::time::sleep(EXCHANGE_PAUSE).await;
     }
     Err(Problem::new(Code::Internal, "the agreement did not come into force"))
 }

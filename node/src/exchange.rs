@@ -204,7 +204,7 @@ pub async fn advance(node: &Arc<Node>) -> Outcome<()> {
     if !node.registry.snapshot().iter().any(|known| may_open(known)) {
         return Ok(());
     }
-    let _one_at_a_time = node.opening.lock().await;
+    let _one_at_a_time = node.acting.lock().await;
     let claim = group::to_open(node).await?;
     // Another task or server may have opened it since.
     node.registry.reload(node.store.as_ref()).await?;

@@ -63,8 +63,9 @@ pub struct Node {
     pub patience: Mutex<Patience>,
     /// One reconciliation at a time.
     pub reconciling: tokio::sync::Mutex<()>,
-    /// One opening of agreements at a time: pulls and the clock come to it at once, and each would open the same one.
-    pub opening: tokio::sync::Mutex<()>,
+    /// One own act on agreements at a time: whoever appends one has read before that none stands. Pulls, the clock and people come to
+    /// it at once.
+    pub acting: tokio::sync::Mutex<()>,
     /// One pull of a peer at a time.
     pub pulling: Mutex<HashMap<OriginNo, Arc<tokio::sync::Mutex<()>>>>,
     identity: Arc<Identity>,
@@ -306,7 +307,7 @@ impl Node {
             pulled: PullTotals::default(),
             patience: Mutex::default(),
             reconciling: tokio::sync::Mutex::new(()),
-            opening: tokio::sync::Mutex::new(()),
+            acting: tokio::sync::Mutex::new(()),
             pulling: Mutex::new(HashMap::new()),
             identity,
             _lock: lock,

@@ -71,6 +71,7 @@ pub async fn sign(node: &Arc<Node>, id: AgreementId) -> Outcome<Arc<Known>> {
 
 /// The entry first: a proof without its entry would promise what the log does not say. Repeating is harmless.
 async fn sign_document(node: &Arc<Node>, document: &Agreement) -> Outcome<()> {
+    let _one_at_a_time = node.acting.lock().await;
     let signed = node.registry.by_digest(&document.digest).is_some_and(|known| known.acts.contains_key(&node.origin));
     if !signed {
         let act = NewAct { digest: document.digest, act: Act::Sign, on: None };

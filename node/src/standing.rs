@@ -17,6 +17,7 @@ use std::sync::Arc;
 /// The agreement is unknown, or not in a state for this act; a date that has passed or that the act does not take; the
 /// node does not sign. Nothing is appended then.
 pub async fn act(node: &Arc<Node>, id: AgreementId, act: Act, on: Option<Date>) -> Outcome<Arc<Known>> {
+    let _one_at_a_time = node.acting.lock().await;
     node.registry.settle(node.store.as_ref()).await?;
     let known = node.registry.by_id(id).ok_or_else(|| Problem::new(Code::UnknownAgreement, id))?;
     allowed(node, &known, act)?;

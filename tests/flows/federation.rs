@@ -3,6 +3,7 @@
 use super::two;
 use crate::flows::tally::all_fit;
 use hefu_federation::agreement::State;
+use hefu_federation::entry::Act;
 use hefu_node::problem::Code;
 use hefu_node::propose::sign;
 use hefu_node::synthetic::{FoundFinding, agreement_terms, compare};
@@ -88,6 +89,23 @@ async fn an_agreement_opens_only_when_all_have_signed() {
     }
     let sizes = [federation.node(0).size().await, federation.node(1).size().await, federation.node(2).size().await];
     assert_eq!(sizes, [3, 3, 3], "genesis, sign, open; pulling again adds nothing");
+    federation.check().await;
+}
+
+/// A person, a pull and the clock may come to it at once; each has looked before whether it is done.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_comes_to_it_at_once_an_agreement_is_signed_and_opened_once() {
+    let mut federation = TestFederation::following(&["530100", "510100"]).await;
+    let id = federation.propose(agreement_terms(&federation.cities(), day(0))).await;
+    federation.agreement = Some(id);
+    federation.node(1).pull(federation.node(0)).await.unwrap();
+    let signing = (0..8).map(|_| sign(federation.node(1).node(), id));
+    futures_util::future::try_join_all(signing).await.unwrap();
+    assert_eq!(federation.node(1).size().await, 3, "genesis, sign, open");
+    let acts = [Act::Suspend; 4].map(|act| hefu_node::standing::act(federation.node(1).node(), id, act, None));
+    let suspended = futures_util::future::join_all(acts).await;
+    assert_eq!(suspended.iter().filter(|act| act.is_ok()).count(), 1);
+    assert_eq!(federation.node(1).size().await, 4);
     federation.check().await;
 }
 

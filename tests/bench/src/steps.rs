@@ -48,7 +48,7 @@ fn verifying(sample: &Sample, step: &mut impl FnMut(&str, &str, f64)) -> Result<
     );
     step(
         "verifying",
-        "proof, with verify_strict",
+        "proof, with its signature",
         time(&scanned, |document| {
             black_box(proof::verify(black_box(document), Contexts::Exactly(&CONTEXTS), did, &sample.public).is_ok());
         }),

@@ -243,15 +243,16 @@ mod tests {
             rows: Use::Join,
             before: "SELECT v.column1, y.b",
             columns: &[Column::Text],
-            after: joined!("y" on "y.a = ? AND y.b = v.column1"),
+            after: joined!("x" "y" on "y.a = ? AND y.b = v.column1"),
         };
         assert_eq!(
             join.sqlite(1),
-            "SELECT v.column1, y.b FROM (VALUES (?)) AS v CROSS JOIN y ON y.a = ? AND y.b = v.column1"
+            "SELECT v.column1, y.b FROM (VALUES (?)) AS v CROSS JOIN x y ON y.a = ? AND y.b = v.column1"
         );
         assert_eq!(
             join.postgres(),
-            "SELECT v.column1, y.b FROM UNNEST($1::text[]) AS v (column1) JOIN y ON y.a = $2 AND y.b = v.column1"
+            "SELECT v.column1, y.b FROM UNNEST($1::text[]) AS v (column1) \
+             CROSS JOIN LATERAL (SELECT * FROM x y WHERE y.a = $2 AND y.b = v.column1 OFFSET 0) y"
         );
         let delete = Bulk { rows: Use::In, before: "DELETE FROM x WHERE (a, b)", after: NOTHING, ..INSERT };
         assert_eq!(delete.sqlite(1), "DELETE FROM x WHERE (a, b) IN (VALUES (?,?))");

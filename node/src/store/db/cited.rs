@@ -31,25 +31,25 @@ pub(super) const FIND_CITED: Bulk = Bulk {
     rows: Use::Join,
     before: "SELECT v.column3",
     columns: &[Int, Text, Blob],
-    after: joined!("cited c" on "c.agreement = ? AND c.issuer = v.column2 AND c.id = v.column3"),
+    after: joined!("cited" "c" on "c.agreement = ? AND c.issuer = v.column2 AND c.id = v.column3"),
 };
 pub(super) const FIND_BEFORE: Bulk = Bulk {
     rows: Use::Join,
     before: "SELECT p.record_id, p.of_idx",
     columns: &[Int, Int],
-    after: joined!("payload p" on "p.origin = v.column1 AND p.idx = v.column2"),
+    after: joined!("payload" "p" on "p.origin = v.column1 AND p.idx = v.column2"),
 };
 pub(super) const FIND_AFTER: Bulk = Bulk {
     rows: Use::Join,
     before: "SELECT v.column1, p.origin, p.idx",
     columns: &[Int, Int, Int],
-    after: joined!("payload p" by "payload_by_corrected" on "p.origin = v.column2 AND p.of_idx = v.column3 AND p.of_idx IS NOT NULL"),
+    after: joined!("payload" "p" by "payload_by_corrected" on "p.origin = v.column2 AND p.of_idx = v.column3 AND p.of_idx IS NOT NULL"),
 };
 pub(super) const FIND_RECORDS: Bulk = Bulk {
     rows: Use::Join,
     before: "SELECT v.column1, r.origin, r.idx",
     columns: &[Int, Int, Blob],
-    after: joined!("record_id r" on "r.origin = v.column2 AND r.id = v.column3"),
+    after: joined!("record_id" "r" on "r.origin = v.column2 AND r.id = v.column3"),
 };
 
 /// What arrived of one origin under one agreement: rows that are held, with their keys.

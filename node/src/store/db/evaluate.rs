@@ -29,7 +29,7 @@ pub(super) const FIND_FINDINGS: Bulk = Bulk {
     rows: Use::Join,
     before: "SELECT v.column1, f.id, f.json",
     columns: &[Int, Int, Blob],
-    after: joined!("finding f" on "f.agreement = ? AND f.bucket = v.column2 AND f.key = v.column3"),
+    after: joined!("finding" "f" on "f.agreement = ? AND f.bucket = v.column2 AND f.key = v.column3"),
 };
 pub(super) const DROP_FINDINGS: Bulk = Bulk {
     rows: Use::In,
@@ -50,7 +50,7 @@ pub(super) const FIND_DUE: Bulk = Bulk {
     rows: Use::Join,
     before: "SELECT v.column1, d.on_date",
     columns: &[Int, Int, Blob],
-    after: joined!("due d" on "d.agreement = ? AND d.bucket = v.column2 AND d.key = v.column3"),
+    after: joined!("due" "d" on "d.agreement = ? AND d.bucket = v.column2 AND d.key = v.column3"),
 };
 pub(super) const DROP_DUE: Bulk = Bulk {
     rows: Use::In,

@@ -20,10 +20,10 @@ pub(super) const FIND_FACTS: Bulk = Bulk {
     rows: Use::Join,
     before: "SELECT GROUP_CONCAT(v.column1 || ' ' || f.origin || ' ' || f.idx || ' ', '')",
     columns: &[Int, Int, Blob],
-    after: joined!("fact f" on "f.agreement = ? AND f.bucket = v.column2 AND f.key = v.column3"),
+    after: joined!("fact" "f" on "f.agreement = ? AND f.bucket = v.column2 AND f.key = v.column3"),
 };
 pub(super) const FIND_FACTS_RECENT: Bulk =
-    FIND_FACTS.with(joined!("fact_recent f" on "f.agreement = ? AND f.bucket = v.column2 AND f.key = v.column3"));
+    FIND_FACTS.with(joined!("fact_recent" "f" on "f.agreement = ? AND f.bucket = v.column2 AND f.key = v.column3"));
 /// Numbers in decimal, each with a space behind it (-1 for null), then the bytes that the last four of them are the lengths of.
 /// `||` joins the bytes of blobs as they are, and so does the cast back.
 pub(super) const FIND_ROWS: Bulk = Bulk {
@@ -34,7 +34,7 @@ pub(super) const FIND_ROWS: Bulk = Bulk {
              || IFNULL(LENGTH(p.body), -1) || ' ' || IFNULL(LENGTH(CAST(p.reason AS BLOB)), -1) || ' ' \
              || IFNULL(p.record_id, x'') || IFNULL(p.salt, x'') || IFNULL(p.body, x'') || IFNULL(p.reason, ''), '') AS BLOB)",
     columns: &[Int, Int],
-    after: joined!("payload p" on "p.origin = v.column1 AND p.idx = v.column2 AND p.state IN (1, 7, 8)"),
+    after: joined!("payload" "p" on "p.origin = v.column1 AND p.idx = v.column2 AND p.state IN (1, 7, 8)"),
 };
 /// The same for PostgreSQL, whose rows cost less to hand over than to pack.
 pub(super) const FIND_FACTS_PLAIN: Bulk = Bulk { before: "SELECT v.column1, f.origin, f.idx", ..FIND_FACTS };

@@ -48,28 +48,28 @@ pub(super) const HELD_AMONG: Bulk = Bulk {
     rows: Use::Join,
     before: "SELECT p.idx",
     columns: &[Int],
-    after: joined!("payload p" on "p.origin = ? AND p.idx = v.column1 AND p.state = 1"),
+    after: joined!("payload" "p" on "p.origin = ? AND p.idx = v.column1 AND p.state = 1"),
 };
 pub(super) const FIND_IDS: Bulk = Bulk {
     rows: Use::Join,
     before: "SELECT v.column1, r.idx",
     columns: &[Int, Blob],
-    after: joined!("record_id r" on "r.origin = ? AND r.id = v.column2"),
+    after: joined!("record_id" "r" on "r.origin = ? AND r.id = v.column2"),
 };
 pub(super) const FIND_DRAFTS: Bulk = Bulk {
     rows: Use::Join,
     before: "SELECT v.column1, d.draft_id, d.content, d.idx, d.size",
     columns: &[Int, Int],
-    after: joined!("draft_key k" on "k.hash = v.column2", "draft d" on "d.idx = k.idx"),
+    after: joined!("draft_key" "k" on "k.hash = v.column2", "draft" "d" on "d.idx = k.idx"),
 };
 pub(super) const FIND_DRAFTS_RECENT: Bulk =
-    FIND_DRAFTS.with(joined!("draft_key_recent k" on "k.hash = v.column2", "draft d" on "d.idx = k.idx"));
+    FIND_DRAFTS.with(joined!("draft_key_recent" "k" on "k.hash = v.column2", "draft" "d" on "d.idx = k.idx"));
 /// Record ids by index: they stay when a record is erased.
 pub(super) const FIND_RECORD_IDS: Bulk = Bulk {
     rows: Use::Join,
     before: "SELECT p.idx, p.record_id",
     columns: &[Int],
-    after: joined!("payload p" on "p.origin = ? AND p.idx = v.column1"),
+    after: joined!("payload" "p" on "p.origin = ? AND p.idx = v.column1"),
 };
 /// Whether a row is held in a range of indexes.
 pub(super) const ANY_HELD: Sql = by_index!(

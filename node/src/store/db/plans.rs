@@ -1,15 +1,19 @@
 //! Checks that statements on large tables go through an index.
 
-use super::bulk::Bulk;
+use super::bulk::{Bulk, Use};
 use super::value::Sql;
 use super::{Database, Pools, cited, evaluate, facts, payload, reconcile, records, search, write};
 use crate::store::sql;
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::{AssertSqlSafe, PgConnection, Row};
 
 /// Every statement whose cost must not grow with the tables, with a few rows where it is one over many: for SQLite or for
 /// PostgreSQL.
 fn statements(postgres: bool) -> Vec<String> {
     let bulk = |bulk: &Bulk| if postgres { bulk.postgres() } else { bulk.sqlite(3) };
+    single(postgres).into_iter().chain(many(postgres).iter().map(bulk)).collect()
+}
+
+fn single(postgres: bool) -> Vec<String> {
     let single: [Sql; 26] = [
         sql::TILE.into(),
         sql::BUNDLE.into(),
@@ -38,7 +42,13 @@ fn statements(postgres: bool) -> Vec<String> {
         evaluate::CLEAR.into(),
         sql::ANY_CITED.into(),
     ];
-    let many = [
+    let text = |sql: &Sql| if postgres { sql.postgres } else { sql.sqlite }.to_owned();
+    single.iter().map(text).collect()
+}
+
+/// Those over many rows.
+fn many(postgres: bool) -> Vec<Bulk> {
+    vec![
         payload::HELD_AMONG,
         payload::FIND_IDS,
         payload::FIND_DRAFTS,
@@ -56,9 +66,7 @@ fn statements(postgres: bool) -> Vec<String> {
         cited::FIND_BEFORE,
         cited::FIND_AFTER,
         cited::FIND_RECORDS,
-    ];
-    let text = |sql: &Sql| if postgres { sql.postgres } else { sql.sqlite }.to_owned();
-    single.iter().map(text).chain(many.iter().map(bulk)).collect()
+    ]
 }
 
 #[tokio::test]
@@ -110,38 +118,65 @@ fn parameters(statement: &str) -> usize {
     statement.split('$').skip(1).filter_map(number).max().unwrap_or(0)
 }
 
-/// On tables of so many rows, with statistics and the planner's own settings: what each statement is planned as, whatever its
-/// arguments.
-async fn no_statement_of_a_server_reads_a_whole_table(rows: u64) {
+/// A node's tables on a server of its own, unless there are no programs for one.
+async fn server() -> Option<(crate::store::postgres::cluster::Cluster, Database)> {
     if crate::store::postgres::cluster::programs().is_none() {
         assert!(std::env::var_os("HEFU_REQUIRE_POSTGRES").is_none(), "PostgreSQL's server programs are missing");
         eprintln!("skipped: the plans of a server need postgresql");
-        return;
+        return None;
     }
     let cluster = crate::store::postgres::cluster::Cluster::start(&[], &[]).unwrap();
     let address = crate::store::postgres::Address::parse(&cluster.url("postgres")).unwrap();
     let store = Database::found(&address).await.unwrap();
+    Some((cluster, store))
+}
+
+/// What a statement is planned as, whatever its arguments.
+async fn plan(conn: &mut PgConnection, statement: &str) -> Vec<String> {
+    // What the driver says of each argument, where the statement alone does not tell.
+    let types = match parameters(statement) {
+        count if statement.contains("IS NULL OR") => format!("({})", vec!["bigint"; count].join(",")),
+        _ => String::new(),
+    };
+    sqlx::raw_sql(AssertSqlSafe(format!("PREPARE p {types} AS {statement}"))).execute(&mut *conn).await.unwrap();
+    let nulls = match parameters(statement) {
+        0 => String::new(),
+        count => format!("({})", vec!["NULL"; count].join(",")),
+    };
+    let explain = AssertSqlSafe(format!("EXPLAIN EXECUTE p{nulls}"));
+    let plan = sqlx::raw_sql(explain).fetch_all(&mut *conn).await.unwrap().iter().map(|row| row.get(0)).collect();
+    sqlx::raw_sql("DEALLOCATE p").execute(&mut *conn).await.unwrap();
+    plan
+}
+
+/// On tables of so many rows, with statistics and the planner's own settings.
+async fn no_statement_of_a_server_reads_a_whole_table(rows: u64) {
+    let Some((_cluster, store)) = server().await else { return };
     let Pools::Postgres(pool) = &store.pools else { panic!("a server") };
     let mut conn = pool.acquire().await.unwrap();
     sqlx::raw_sql(AssertSqlSafe(FILL.replace("$rows", &rows.to_string()))).execute(&mut *conn).await.unwrap();
     sqlx::raw_sql("VACUUM ANALYZE").execute(&mut *conn).await.unwrap();
     sqlx::raw_sql("RESET ALL; SET plan_cache_mode = force_generic_plan").execute(&mut *conn).await.unwrap();
     for statement in statements(true) {
-        // What the driver says of each argument, where the statement alone does not tell.
-        let types = match parameters(&statement) {
-            count if statement.contains("IS NULL OR") => format!("({})", vec!["bigint"; count].join(",")),
-            _ => String::new(),
-        };
-        sqlx::raw_sql(AssertSqlSafe(format!("PREPARE p {types} AS {statement}"))).execute(&mut *conn).await.unwrap();
-        let nulls = match parameters(&statement) {
-            0 => String::new(),
-            count => format!("({})", vec!["NULL"; count].join(",")),
-        };
-        let explain = AssertSqlSafe(format!("EXPLAIN EXECUTE p{nulls}"));
-        let plan: Vec<String> =
-            sqlx::raw_sql(explain).fetch_all(&mut *conn).await.unwrap().iter().map(|row| row.get(0)).collect();
+        let plan = plan(&mut conn, &statement).await;
         assert_eq!(plan.iter().find(|step| step.contains("Seq Scan")), None, "{statement}\n{plan:#?}");
-        sqlx::raw_sql("DEALLOCATE p").execute(&mut *conn).await.unwrap();
+    }
+}
+
+/// A statement may be planned once and for all while its tables are empty: then also what is asked for is looked up row by row, by
+/// conditions that the index answers. A filter behind it would mean that more was read.
+#[tokio::test]
+async fn what_is_asked_for_is_looked_up_also_when_it_was_planned_on_empty_tables() {
+    let Some((_cluster, store)) = server().await else { return };
+    let Pools::Postgres(pool) = &store.pools else { panic!("a server") };
+    let mut conn = pool.acquire().await.unwrap();
+    sqlx::raw_sql("SET plan_cache_mode = force_generic_plan").execute(&mut *conn).await.unwrap();
+    let lookups = many(true).into_iter().filter(|bulk| !matches!(bulk.rows, Use::Insert));
+    for statement in lookups.map(|bulk| bulk.postgres()).chain([reconcile::BUCKET_KEYS.postgres.to_owned()]) {
+        let plan = plan(&mut conn, &statement).await;
+        let reads_more = ["Seq Scan", "Join Filter", "Materialize", "Hash Join", "Merge Join"];
+        let found = plan.iter().find(|step| reads_more.iter().any(|name| step.contains(name)));
+        assert_eq!(found, None, "{statement}\n{plan:#?}");
     }
 }
 

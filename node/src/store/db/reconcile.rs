@@ -25,9 +25,11 @@ pub(super) const BUCKET_KEYS: Sql = hinted!(
     "SELECT f.key, COUNT(DISTINCT f.origin) FROM \
      (SELECT key, origin, idx FROM fact WHERE agreement = $1 AND bucket = $2 \
       UNION ALL SELECT key, origin, idx FROM fact_recent WHERE agreement = $1 AND bucket = $2) AS f",
-    sqlite " CROSS JOIN payload p INDEXED BY payload_by_agreement ",
-    postgres " JOIN payload p ",
-    "ON p.origin = f.origin AND p.agreement = $1 AND p.idx = f.idx AND p.state IN (1, 7, 8) GROUP BY f.key ORDER BY f.key"
+    sqlite " CROSS JOIN payload p INDEXED BY payload_by_agreement ON ",
+    postgres " CROSS JOIN LATERAL (SELECT 1 FROM payload p WHERE ",
+    "p.origin = f.origin AND p.agreement = $1 AND p.idx = f.idx AND p.state IN (1, 7, 8)",
+    postgres " OFFSET 0) AS p",
+    " GROUP BY f.key ORDER BY f.key"
 );
 const STORE_BUCKETS: Bulk = Bulk {
     rows: Use::Insert,

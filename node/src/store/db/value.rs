@@ -144,29 +144,37 @@ macro_rules! by_index {
     };
 }
 
-/// What follows the rows of a query over many: a join, the rows first. SQLite keeps to the order that `CROSS JOIN` says;
-/// PostgreSQL to the settings of its session.
+/// What follows the rows of a query over many: a join, the rows first, each looked up by itself. SQLite keeps to the order that
+/// `CROSS JOIN` says. PostgreSQL plans once for all times, maybe while a table is empty, and would then read all rows of an agreement
+/// for each that is asked for: `OFFSET 0` keeps it from taking the look-up apart, which so uses the whole key.
 macro_rules! joined {
-    ($table:literal by $index:literal on $condition:literal) => {
+    ($table:literal $name:literal by $index:literal on $condition:literal) => {
         $crate::store::db::value::Sql {
-            sqlite: concat!(" CROSS JOIN ", $table, " INDEXED BY ", $index, " ON ", $condition),
-            postgres: concat!(" JOIN ", $table, " ON ", $condition),
+            sqlite: concat!(" CROSS JOIN ", $table, " ", $name, " INDEXED BY ", $index, " ON ", $condition),
+            postgres: $crate::store::db::value::looked_up!($table $name on $condition),
         }
     };
-    ($($table:literal on $condition:literal),+) => {
+    ($($table:literal $name:literal on $condition:literal),+) => {
         $crate::store::db::value::Sql {
-            sqlite: concat!($(" CROSS JOIN ", $table, " ON ", $condition),+),
-            postgres: concat!($(" JOIN ", $table, " ON ", $condition),+),
+            sqlite: concat!($(" CROSS JOIN ", $table, " ", $name, " ON ", $condition),+),
+            postgres: concat!($($crate::store::db::value::looked_up!($table $name on $condition)),+),
         }
     };
 }
 
-/// A statement with a part that each database has its own words for.
+/// The same for PostgreSQL alone.
+macro_rules! looked_up {
+    ($table:literal $name:literal on $condition:literal) => {
+        concat!(" CROSS JOIN LATERAL (SELECT * FROM ", $table, " ", $name, " WHERE ", $condition, " OFFSET 0) ", $name)
+    };
+}
+
+/// A statement with parts that each database has its own words for.
 macro_rules! hinted {
-    ($before:literal, sqlite $sqlite:literal, postgres $postgres:literal, $after:literal) => {
+    ($before:literal, sqlite $sqlite:literal, postgres $postgres:literal, $within:literal, postgres $end:literal, $after:literal) => {
         $crate::store::db::value::Sql {
-            sqlite: concat!($before, $sqlite, $after),
-            postgres: concat!($before, $postgres, $after),
+            sqlite: concat!($before, $sqlite, $within, $after),
+            postgres: concat!($before, $postgres, $within, $end, $after),
         }
     };
 }
@@ -178,4 +186,4 @@ macro_rules! locking {
     };
 }
 
-pub(crate) use {by_index, hinted, joined, locking};
+pub(crate) use {by_index, hinted, joined, locking, looked_up};

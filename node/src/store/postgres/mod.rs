@@ -31,9 +31,9 @@ const IDLE: Duration = Duration::from_secs(300);
 ///
 /// `lock_timeout`: whoever waits longer for a row reports that the database is busy. A session whose client has gone while its
 /// transaction was open must not hold locks for ever.
-const SESSION: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; \
-     SET random_page_cost = 1.1; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'; \
-     SET default_transaction_isolation = 'read committed'";
+const SESSION: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
+     SET enable_material = off; SET jit = off; SET random_page_cost = 1.1; SET lock_timeout = '10s'; \
+     SET idle_in_transaction_session_timeout = '60s'; SET default_transaction_isolation = 'read committed'";
 /// A commit that is acknowledged must be on disk, as it is by these settings of the server.
 const DURABLE: &str = "SELECT name FROM (VALUES ('fsync'), ('full_page_writes')) AS s (name) \
      WHERE current_setting(name, true) = 'off'";

@@ -1,4 +1,5 @@
 //! Keys by role; Multikey text; key ids.
+mod multiples;
 mod strict;
 
 pub use strict::Claim;
@@ -9,6 +10,8 @@ use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{self, DecodePrivateKey as _, EncodePrivateKey as _, SecretDocument};
 use hefu_schemas::id::Did;
 use hpke::{Deserializable as _, Kem as _, Serializable as _};
+use multiples::Growing;
+use std::sync::Arc;
 use thiserror::Error;
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -64,10 +67,20 @@ impl Role {
 #[error("not a valid {0}")]
 pub struct InvalidKey(pub &'static str);
 
-/// A decoded Ed25519 public key (decoding is costly: keep it).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PublicKey(ed25519_dalek::VerifyingKey);
+/// A decoded Ed25519 public key (decoding is costly: keep it). Its copies share what makes the verification of many signatures cheaper.
+#[derive(Debug, Clone)]
+pub struct PublicKey(ed25519_dalek::VerifyingKey, Arc<Growing>);
+impl PartialEq for PublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+impl Eq for PublicKey {}
 impl PublicKey {
+    fn of(key: ed25519_dalek::VerifyingKey) -> Self {
+        Self(key, Arc::default())
+    }
+
     /// From 32 bytes; refuses what does not decode, small-order points, and other spellings of a point than its own
     /// (RFC 8032 §5.1.3): one key has one Multikey text.
     ///
@@ -79,7 +92,7 @@ impl PublicKey {
         if key.is_weak() || key.to_edwards().compress().to_bytes() != *bytes {
             return Err(invalid);
         }
-        Ok(Self(key))
+        Ok(Self::of(key))
     }
     /// From Multikey text (`z6Mk…`).
     ///
@@ -118,7 +131,7 @@ impl SecretKey {
     }
     /// Its public key.
     pub fn public(&self) -> PublicKey {
-        PublicKey(self.0.verifying_key())
+        PublicKey::of(self.0.verifying_key())
     }
     /// Signs (pure Ed25519, RFC 8032).
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {

@@ -6,12 +6,12 @@
 //! one inversion that encoding needs is shared by many signatures. Each signature keeps an equation of its own: nothing is added
 //! up, nothing is random (docs/adr/0016).
 use super::PublicKey;
-use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
-use curve25519_dalek::edwards::{EdwardsPoint, VartimeEdwardsPrecomputation};
+use super::multiples::Multiples;
+use curve25519_dalek::constants::EIGHT_TORSION;
+use curve25519_dalek::edwards::EdwardsPoint;
 use curve25519_dalek::scalar::Scalar;
-use curve25519_dalek::traits::{Identity as _, VartimePrecomputedMultiscalarMul as _};
+use curve25519_dalek::traits::Identity as _;
 use sha2::{Digest as _, Sha512};
-use std::iter::empty;
 use std::sync::LazyLock;
 
 /// The encodings of the eight points of small order.
@@ -29,16 +29,19 @@ pub struct Claim<'a> {
 }
 
 impl Claim<'_> {
-    /// `R'`, with the multiples of the key if they are at hand; `None` when `s` is not reduced.
+    /// The multiples of −A, if the key has signed enough for them.
+    fn multiples(&self) -> Option<&Multiples> {
+        self.key.1.get(|| minus(self.key))
+    }
+
+    /// `R'`, by the multiples of −A if they are at hand; `None` when `s` is not reduced.
     fn recomputed(&self, multiples: Option<&Multiples>) -> Option<EdwardsPoint> {
         let (r, s) = self.halves();
         let s: Scalar = Option::from(Scalar::from_canonical_bytes(*s))?;
         let hash = Sha512::new().chain_update(r).chain_update(self.key.0.as_bytes()).chain_update(self.message);
         let k = Scalar::from_hash(hash);
         Some(match multiples {
-            Some(multiples) => {
-                multiples.vartime_mixed_multiscalar_mul([&k, &s], empty::<Scalar>(), empty::<EdwardsPoint>())
-            }
+            Some(multiples) => multiples.with_base(&k, &s),
             None => EdwardsPoint::vartime_double_scalar_mul_basepoint(&k, &minus(self.key), &s),
         })
     }
@@ -56,32 +59,18 @@ impl Claim<'_> {
     }
 }
 
-/// Multiples of −A and of B, which make each of many equations of one key a tenth cheaper.
-type Multiples = VartimeEdwardsPrecomputation;
-
-/// Signatures of one key for which its multiples are worth making.
-const WORTH_MULTIPLES: usize = 32;
-
 fn minus(key: &PublicKey) -> EdwardsPoint {
     -key.0.to_edwards()
 }
 
-/// The multiples of the key of all these claims, if it is one and there are enough of them.
-fn multiples(claims: &[Claim<'_>]) -> Option<Multiples> {
-    let key = claims.first().filter(|_| claims.len() >= WORTH_MULTIPLES)?.key;
-    let same = claims.iter().all(|claim| claim.key == key);
-    same.then(|| Multiples::new([minus(key), ED25519_BASEPOINT_POINT]))
-}
-
 /// Verifies one signature.
 pub(super) fn verify(claim: &Claim<'_>) -> bool {
-    claim.recomputed(None).is_some_and(|point| claim.is_right(point.compress().as_bytes()))
+    claim.recomputed(claim.multiples()).is_some_and(|point| claim.is_right(point.compress().as_bytes()))
 }
 
 /// Verifies many; the answers in the order of the claims.
 pub(super) fn verify_all(claims: &[Claim<'_>]) -> Vec<bool> {
-    let multiples = multiples(claims);
-    let points: Vec<Option<EdwardsPoint>> = claims.iter().map(|claim| claim.recomputed(multiples.as_ref())).collect();
+    let points: Vec<Option<EdwardsPoint>> = claims.iter().map(|claim| claim.recomputed(claim.multiples())).collect();
     // Where there is no point any will do: the answer is no.
     let defined: Vec<EdwardsPoint> = points.iter().map(|point| point.unwrap_or_else(EdwardsPoint::identity)).collect();
     let encoded = EdwardsPoint::compress_batch_alloc(&defined);
@@ -126,11 +115,9 @@ mod tests {
         assert_eq!(single, expected);
         assert_eq!(verify_all(&claims), expected);
         for (claim, holds) in claims.iter().zip(&expected) {
-            assert_eq!(
-                verify_all(&[*claim; WORTH_MULTIPLES]),
-                [*holds; WORTH_MULTIPLES],
-                "by the multiples of its key"
-            );
+            let point = claim.recomputed(Some(&Multiples::of(minus(claim.key))));
+            let answer = point.is_some_and(|point| claim.is_right(point.compress().as_bytes()));
+            assert_eq!(answer, *holds, "by the multiples of its key");
         }
         for (case, key) in cases.iter().zip(&keys).filter(|(_, key)| key.is_none()) {
             // A key in another spelling than its own is refused before: of all others the library must say no too.

@@ -11,6 +11,7 @@ use hefu_schemas::student_status::{Event, Status};
 use hefu_tests::draft::{Transfer, day, id_of, record_id, set};
 use hefu_tests::{TestFederation, TestNode, check_log};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 fn despite(reason: &str) -> Options {
     Options { despite_findings: Some(reason.to_owned()), ..Options::default() }
@@ -281,6 +282,25 @@ async fn many_publishers_at_once_get_their_own_receipts() {
     }
     all.sort_unstable();
     assert_eq!(all, (size..size + 120).collect::<Vec<_>>(), "every index once");
+    check_log(node.node()).await;
+}
+
+/// A publisher whose connection broke off gives the same drafts again while the first submission is still being appended.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_drafts_given_again_while_they_are_appended_have_their_receipts() {
+    let federation = two().await;
+    let (node, drafts) = (federation.node(0), federation.drafts(0));
+    for round in 0..24_u32 {
+        let line = |n| drafts.enter(&drafts.subject(round * 20 + n), day(-30));
+        let lines: Vec<Value> = (0..20).map(line).collect();
+        // The second one comes a little later each time: its look-ups meet the commit of the first.
+        let later = async {
+            tokio::time::sleep(Duration::from_millis(u64::from(round) * 2)).await;
+            node.publish(&lines).await
+        };
+        let (first, second) = tokio::join!(node.publish(&lines), later);
+        assert_eq!(first.unwrap(), second.unwrap(), "round {round}");
+    }
     check_log(node.node()).await;
 }
 

@@ -11,7 +11,7 @@ use crate::tree::{CompactRange, Hash, MAX_LOG_SIZE, leaf_hash};
 use hefu_schemas::gate::{GateError, GateErrorKind};
 use thiserror::Error;
 /// Most entries of one batch.
-pub const MAX_BATCH: usize = 1024;
+pub const MAX_BATCH: usize = 4096;
 /// Hashes in a full tile, entries in a full bundle.
 const FULL: usize = 256;
 /// Where a log ends, with the right edge of its tiles.
@@ -349,7 +349,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_log_of_three_levels() {
-        let mut sizes = vec![MAX_BATCH; 64];
+        let mut sizes = vec![MAX_BATCH; 16];
         check_tiles(&appended(sizes.clone()));
         sizes.extend([1, 254, 1, 1]);
         let stored = appended(sizes);

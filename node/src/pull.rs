@@ -2,12 +2,13 @@
 //! worth, the store keeps what was verified. A round ends when nothing is wanted any more, or with the first failure; the
 //! next round goes on where this one ended.
 
-mod ahead;
+mod entries;
 mod judge;
 mod keys;
 mod observe;
 
-use ahead::{bundles_at, next_bundles};
+use entries::labelled;
+pub use entries::verify;
 pub(crate) use judge::keys_at;
 pub use judge::{early_corrections, judge_rows, wanted, with_keys_of_corrected};
 pub use keys::dispute;
@@ -25,12 +26,11 @@ use crate::guard::stored_root;
 use crate::node::ring_of;
 use crate::problem::{Code, Outcome, Problem};
 use crate::registry::Known;
-use crate::store::{ActRow, OriginNo, OriginRow, Store};
-use hefu_federation::append::{self, Head, plan_data};
+use crate::store::{OriginNo, OriginRow, Store};
+use hefu_federation::append::Head;
 use hefu_federation::checkpoint::Checkpoint;
-use hefu_federation::commitment::blind_label;
-use hefu_federation::entry::{Audience, Body, Entry};
-use hefu_federation::frontier::{Frontier, FrontierError, VerifiedEntries};
+use hefu_federation::entry::Entry;
+use hefu_federation::frontier::{Frontier, FrontierError};
 use hefu_federation::note::MAX_NOTE_LEN;
 use hefu_federation::pull::{CheckpointVerdict, State, Want, judge_checkpoint, plan};
 use hefu_federation::tile::{MAX_BUNDLE_LEN, TILE_WIDTH, TileMap, TilePath, decode_hashes, split_bundle, tile_width};
@@ -43,8 +43,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// Bundles fetched and stored at a time: one transaction of at most 1,024 entries.
-const BUNDLES_PER_STEP: u64 = 4;
 /// Longest hash tile: 256 hashes.
 const MAX_TILE_LEN: usize = 256 * 32;
 /// Entries searched for a label at a time.
@@ -80,8 +78,6 @@ struct Round<'a> {
     /// The signed checkpoint that was judged in this round.
     note: bytes::Bytes,
     report: Report,
-    /// Bundles that were fetched while those before them were stored, with the size of the log that they follow.
-    ahead: Option<(u64, Outcome<Vec<bytes::Bytes>>)>,
 }
 
 /// How long somebody who asks waits for another server that pulls the same peer.
@@ -155,7 +151,7 @@ impl<'a> Round<'a> {
         let size = head.range.size();
         let state = State { size, frontier: None, checkpoint: None, wanted: Vec::new(), stopped: false };
         let report = Report { origin: peer.origin.to_string(), size, ..Report::default() };
-        Ok(Self { node, peer, client, ring, head, state, note: bytes::Bytes::new(), report, ahead: None })
+        Ok(Self { node, peer, client, ring, head, state, note: bytes::Bytes::new(), report })
     }
 
     /// Brings the replica of the log up to the peer's checkpoint.
@@ -261,78 +257,6 @@ impl<'a> Round<'a> {
         Ok(fetched)
     }
 
-    /// Verifies and stores the next bundles, while those behind them are fetched.
-    async fn entries(&mut self) -> Outcome<()> {
-        let frontier = self.state.frontier.take().ok_or_else(|| self.misbehaved("no frontier"))?;
-        let size = self.head.range.size();
-        let paths = next_bundles(&frontier, size);
-        let bundles = match self.ahead.take().filter(|(at, _)| *at == size) {
-            Some((_, fetched)) => fetched?,
-            None => bundles_at(&self.client, &self.peer, &paths).await?,
-        };
-        let next = (size / TILE_WIDTH + BUNDLES_PER_STEP) * TILE_WIDTH;
-        let (client, peer, paths_ahead) = (self.client.clone(), self.peer.clone(), next_bundles(&frontier, next));
-        let ahead = async {
-            // Nothing is asked for behind the end.
-            if paths_ahead.is_empty() { None } else { Some((next, bundles_at(&client, &peer, &paths_ahead).await)) }
-        };
-        let (stored, ahead) = tokio::join!(self.verify_and_store(frontier, paths, bundles), ahead);
-        self.ahead = ahead;
-        stored
-    }
-
-    async fn verify_and_store(
-        &mut self,
-        frontier: Frontier,
-        paths: Vec<TilePath>,
-        bundles: Vec<bytes::Bytes>,
-    ) -> Outcome<()> {
-        // Read before the head is lent out: an empty one would let time run backwards between two steps.
-        let (size, last_t) = (self.head.range.size(), self.head.t);
-        let (frontier, verified) = compute(move || {
-            let verified = verify(&frontier, &paths, &bundles, size, last_t);
-            (frontier, verified)
-        })
-        .await;
-        let groups = verified.map_err(|error| self.misbehaved(error))?;
-        self.store(groups).await?;
-        let checkpoint = frontier.checkpoint();
-        if self.head.range.size() == checkpoint.size {
-            self.node.store.set_note(self.peer.no, checkpoint.size, &self.note).await?;
-        }
-        self.state.size = self.head.range.size();
-        self.state.frontier = Some(frontier);
-        Ok(())
-    }
-
-    /// Stores verified bundles, which follow one another, in one transaction.
-    async fn store(&mut self, groups: Vec<VerifiedEntries>) -> Outcome<()> {
-        let mut acts = Vec::new();
-        let (mut data, mut last_t) = (Vec::new(), self.head.t);
-        for group in groups {
-            for (index, entry) in (group.first()..).zip(group.entries()) {
-                if let Body::Agreement { digest, act, on } = &entry.body {
-                    acts.push(ActRow { origin: self.peer.no, index, digest: *digest, act: *act, on: *on, t: entry.t });
-                }
-            }
-            self.note_keys(&group).await?;
-            last_t = group.last_t();
-            data.extend(group.into_data());
-        }
-        let new = u64::try_from(data.len()).unwrap_or(0);
-        let plan = plan_data(&self.head, data, last_t)
-            .map_err(|error| Problem::new(Code::Internal, format!("append: {error}")))?;
-        let stored = self.node.store.append_replica(self.peer.no, &plan, &acts).await;
-        stored.inspect_err(|_| self.node.registry.doubt())?;
-        self.head = plan.head;
-        self.report.entries += new;
-        self.report.size = self.head.range.size();
-        if !acts.is_empty() {
-            self.node.registry.reload(self.node.store.as_ref()).await?;
-        }
-        Ok(())
-    }
-
     /// Searches the entries for the labels of the agreements that we share with the peer.
     async fn label(&mut self) -> Outcome<()> {
         let size = self.head.range.size();
@@ -400,46 +324,23 @@ pub(crate) async fn found(client: &Client, peer: &OriginRow) -> Outcome<KeyRing>
 pub async fn label(store: &dyn Store, peer: OriginNo, known: &Arc<Known>, size: u64) -> Outcome<Option<u64>> {
     let mut from = store.labelled_until(peer, known.no).await?;
     while from < size {
-        let mut until = size.min((from / LABEL_STEP + 1) * LABEL_STEP);
-        let mut entries = entries_in(store, peer, from, until).await?;
-        let unknown = entries.iter().position(|(_, entry)| entry.body == Body::Unknown);
-        if let Some(position) = unknown {
-            // It may change what later entries mean (protocol §3): the cursor stays before it until it is understood.
-            entries.truncate(position);
-            until = from + u64::try_from(position).unwrap_or(0);
-        }
-        let rows = {
+        let end = size.min((from / LABEL_STEP + 1) * LABEL_STEP);
+        let entries = entries_in(store, peer, from, end).await?;
+        let (rows, until) = {
             let known = known.clone();
-            compute(move || labelled(&known, &entries)).await
+            compute(move || {
+                let entries: Vec<(u64, &Entry)> = entries.iter().map(|(index, entry)| (*index, entry)).collect();
+                labelled(&known, &entries, from)
+            })
+            .await
         };
         store.add_wanted(peer, known.no, &rows, until).await?;
-        from = until;
-        if unknown.is_some() {
+        if until < end {
             return Ok(Some(until));
         }
+        from = until;
     }
     Ok(None)
-}
-
-/// Verifies bundles one after the other; each group starts where the last one ended.
-///
-/// # Errors
-/// A bundle differs from its hash, or its entries may not stand there.
-pub fn verify(
-    frontier: &Frontier,
-    paths: &[TilePath],
-    bundles: &[bytes::Bytes],
-    mut size: u64,
-    mut last_t: i64,
-) -> Result<Vec<VerifiedEntries>, FrontierError> {
-    let mut groups = Vec::with_capacity(paths.len());
-    for (path, bytes) in paths.iter().zip(bundles) {
-        let verified = frontier.verify_bundle(*path, bytes, size, last_t)?;
-        size += u64::try_from(verified.data().len()).unwrap_or(0);
-        last_t = verified.last_t();
-        groups.push(verified);
-    }
-    Ok(groups)
 }
 
 /// The stored entries of an origin in [from, until), parsed.
@@ -473,21 +374,3 @@ pub async fn entries_in(store: &dyn Store, origin: OriginNo, from: u64, until: u
     })
     .await
 }
-
-/// The entries that carry the label of an agreement: (index, t, of).
-fn labelled(known: &Known, entries: &[(u64, Entry)]) -> Vec<(u64, i64, Option<u64>)> {
-    let Some(linkage) = &known.linkage else { return Vec::new() };
-    let ours = |(index, entry): &(u64, Entry)| {
-        let (c, audience, of) = match &entry.body {
-            Body::Record { c, a } => (c, a, None),
-            Body::Amend { c, a, of } | Body::Withdraw { c, a, of } => (c, a, Some(*of)),
-            Body::Genesis(_) | Body::Agreement { .. } | Body::Signed(_) | Body::Unknown => return None,
-        };
-        let Audience::Agreement(label) = audience else { return None };
-        (blind_label(linkage.label_key(), c) == *label).then_some((*index, entry.t, of))
-    };
-    entries.par_iter().with_min_len(crate::compute::JOB_LEN).filter_map(ours).collect()
-}
-
-/// Most entries of one stored plan.
-const _: () = assert!(BUNDLES_PER_STEP * TILE_WIDTH <= 1024 && append::MAX_BATCH >= 1024);

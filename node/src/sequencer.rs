@@ -25,8 +25,11 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use turn::Turn;
 
-/// Most records of one submission: two fit into one group commit of [`append::MAX_BATCH`] entries.
-pub const MAX_SUBMISSION: usize = append::MAX_BATCH / 2;
+/// Most entries of one group commit (protocol §3), whatever is small enough to come with it.
+const MAX_GROUP: usize = 1024;
+/// Most records of one submission: two fit into one group commit.
+pub const MAX_SUBMISSION: usize = MAX_GROUP / 2;
+const _: () = assert!(MAX_GROUP <= append::MAX_BATCH);
 /// Submissions that may wait: beyond it a publisher is told to come again (429).
 pub const QUEUE_LEN: usize = 16;
 /// How long the first submission of a group waits for others.
@@ -421,7 +424,7 @@ async fn gather(first: Job, queue: &mut mpsc::Receiver<Job>) -> Vec<Job> {
         }
     }
     // A second large one that is there already: half as many transactions, and pages that are written again.
-    while total + MAX_SUBMISSION <= append::MAX_BATCH
+    while total + MAX_SUBMISSION <= MAX_GROUP
         && let Ok(job) = queue.try_recv()
     {
         take(&mut total, job);

@@ -6,8 +6,8 @@ use super::world::{World, peer, pull_from};
 use hefu_federation::entry::{Audience, Body, Entry};
 use hefu_node::problem::Code;
 
-/// Entries of one step: four bundles.
-const STEP: usize = 1_024;
+/// Entries of one step: sixteen bundles.
+const STEP: usize = 4_096;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn time_runs_back_within_a_step_and_between_two() {
@@ -30,7 +30,7 @@ async fn time_runs_back_within_a_step_and_between_two() {
         assert_eq!(problem.code, Code::PeerMisbehaved, "{name}: {problem}");
         assert!(problem.detail.contains(&format!("entry {at} is older than the one before")), "{name}: {problem}");
         let size = node.store.head(row.no).await.unwrap().size;
-        let expected = if kept == STEP { 1_024 } else { held };
+        let expected = if kept == STEP { 4_096 } else { held };
         assert_eq!(
             size, expected,
             "{name}: whole steps of verified entries, nothing of the one in which time ran back"
@@ -45,5 +45,5 @@ async fn time_runs_back_within_a_step_and_between_two() {
     world.liar.lie(move |path, answer| forged.answer(path, answer));
     pull_from(&node, &world.chengdu).await.unwrap();
     let row = peer(&node, &world.chengdu).await;
-    assert_eq!(node.store.head(row.no).await.unwrap().size, 1_124);
+    assert_eq!(node.store.head(row.no).await.unwrap().size, 4_196);
 }

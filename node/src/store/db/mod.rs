@@ -31,6 +31,7 @@ mod plans;
 mod reconcile;
 mod records;
 mod row;
+mod rows;
 mod search;
 pub(crate) mod session;
 mod states;

@@ -4,9 +4,10 @@ use super::Database;
 use super::bulk::Column::{Blob, Int};
 use super::bulk::{Args, Bulk, Use, same};
 use super::row::{draft_row, payload_row, record_id};
+use super::rows::{Packed, ROWS_AT_ONCE, packed_rows};
 use super::session::{Row, Session, query, scalar};
 use super::transaction;
-use super::value::{Sql, by_index, joined};
+use super::value::{Sql, by_index, indexes, joined};
 use super::{log, search, states, write};
 use crate::store::number::{damaged, int, limit, state, unsigned};
 use crate::store::{
@@ -18,21 +19,26 @@ use hefu_federation::reconcile::key::Key;
 use hefu_schemas::id::{Digest, RecordId};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-/// Rows of an agreement by index.
-pub(super) const ROWS: Sql = by_index!(
-    "SELECT idx, agreement, state, reason, t, of_idx, record_id, kind, salt, codec, body FROM payload",
-    "payload_by_agreement",
-    "WHERE origin = $1 AND agreement = $2 AND idx >= $3 AND idx < $4 ORDER BY idx LIMIT $5"
-);
-/// Rows still to be fetched. (The list of states is that of the partial index, word for word.)
-pub(super) const WANTED: Sql = by_index!(
+/// Rows of an agreement by index; packed on SQLite.
+pub(super) const ROWS: Sql = Sql {
+    sqlite: concat!(
+        "SELECT ",
+        packed_rows!(),
+        " FROM (SELECT * FROM payload INDEXED BY payload_by_agreement \
+         WHERE origin = $1 AND agreement = $2 AND idx >= $3 AND idx < $4 ORDER BY idx LIMIT $5) AS p"
+    ),
+    postgres: "SELECT idx, agreement, state, reason, t, of_idx, record_id, kind, salt, codec, body FROM payload \
+               WHERE origin = $1 AND agreement = $2 AND idx >= $3 AND idx < $4 ORDER BY idx LIMIT $5",
+};
+/// Indexes of rows still to be fetched; packed on SQLite. (The list of states is that of the partial index, word for word.)
+pub(super) const WANTED: Sql = indexes!(
     "SELECT idx FROM payload",
     "payload_wanted",
     "WHERE origin = $1 AND agreement = $2 \
      AND idx >= $3 AND idx < $4 AND state IN (0, 2, 4) AND state = 0 ORDER BY idx LIMIT $5"
 );
 /// The same with those asked for before.
-pub(super) const WANTED_AGAIN: Sql = by_index!(
+pub(super) const WANTED_AGAIN: Sql = indexes!(
     "SELECT idx FROM payload",
     "payload_wanted",
     "WHERE origin = $1 AND agreement = $2 \
@@ -118,10 +124,19 @@ impl PayloadStore for Database {
         retry: bool,
         most: usize,
     ) -> StoreResult<Vec<u64>> {
-        let query = scalar(if retry { WANTED_AGAIN } else { WANTED }).bind(origin.0);
+        let query = query(if retry { WANTED_AGAIN } else { WANTED }).bind(origin.0);
         let query = query.bind(agreement.0).bind(int(from)).bind(int(until)).bind(limit(most));
-        let indexes: Vec<i64> = query.fetch_all(&mut self.reader().await?).await?;
-        indexes.into_iter().map(|index| unsigned(index, "payload: idx")).collect()
+        let mut conn = self.reader().await?;
+        if conn.is_postgres() {
+            let rows = query.fetch_all(&mut conn).await?;
+            return rows.iter().map(|row| unsigned(row.get(0)?, "payload: idx")).collect();
+        }
+        let row = query.fetch_one(&mut conn).await?;
+        let (mut packed, mut indexes) = (Packed::of(&row)?, Vec::new());
+        while !packed.is_empty() {
+            indexes.push(unsigned(packed.number()?, "payload: idx")?);
+        }
+        Ok(indexes)
     }
 
     async fn absorb(
@@ -154,9 +169,26 @@ impl PayloadStore for Database {
         until: u64,
         most: usize,
     ) -> StoreResult<Vec<PayloadRow>> {
-        let query = query(ROWS).bind(origin.0).bind(agreement.0).bind(int(from)).bind(int(until));
-        let rows = query.bind(limit(most)).fetch_all(&mut self.reader().await?).await?;
-        rows.iter().map(|row| payload_row(row, origin, 0)).collect()
+        let query = |from: u64, most: usize| {
+            query(ROWS).bind(origin.0).bind(agreement.0).bind(int(from)).bind(int(until)).bind(limit(most))
+        };
+        let mut tx = self.snapshot().await?;
+        if tx.is_postgres() {
+            let rows = query(from, most).fetch_all(&mut tx).await?;
+            return rows.iter().map(|row| payload_row(row, origin, 0)).collect();
+        }
+        let (mut rows, mut from) = (Vec::new(), from);
+        loop {
+            let before = rows.len();
+            let step = most.saturating_sub(before).min(ROWS_AT_ONCE);
+            let row = query(from, step).fetch_one(&mut tx).await?;
+            let mut packed = Packed::of(&row)?;
+            while !packed.is_empty() {
+                rows.push(packed.row()?.1);
+            }
+            let Some(last) = rows.last().filter(|_| step > 0 && rows.len() == before + step) else { return Ok(rows) };
+            from = last.index + 1;
+        }
     }
 
     async fn row(&self, origin: OriginNo, index: u64) -> StoreResult<Option<PayloadRow>> {

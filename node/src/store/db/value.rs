@@ -144,6 +144,24 @@ macro_rules! by_index {
     };
 }
 
+/// A query of numbers `idx`, whose index is named for SQLite: there they come packed in one value, each with a space behind it.
+macro_rules! indexes {
+    ($before:literal, $index:literal, $after:literal) => {
+        $crate::store::db::value::Sql {
+            sqlite: concat!(
+                "SELECT GROUP_CONCAT(idx || ' ', '') FROM (",
+                $before,
+                " INDEXED BY ",
+                $index,
+                " ",
+                $after,
+                ")"
+            ),
+            postgres: concat!($before, " ", $after),
+        }
+    };
+}
+
 /// What follows the rows of a query over many: a join, the rows first, each looked up by itself. SQLite keeps to the order that
 /// `CROSS JOIN` says. PostgreSQL plans once for all times, maybe while a table is empty, and would then read all rows of an agreement
 /// for each that is asked for: `OFFSET 0` keeps it from taking the look-up apart, which so uses the whole key.
@@ -186,4 +204,4 @@ macro_rules! locking {
     };
 }
 
-pub(crate) use {by_index, hinted, joined, locking, looked_up};
+pub(crate) use {by_index, hinted, indexes, joined, locking, looked_up};

@@ -89,7 +89,7 @@ impl PublicKey {
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, InvalidKey> {
         let invalid = InvalidKey("Ed25519 public key");
         let key = ed25519_dalek::VerifyingKey::from_bytes(bytes).map_err(|_| invalid)?;
-        if key.is_weak() || key.to_edwards().compress().to_bytes() != *bytes {
+        if key.is_weak() || !is_reduced(bytes) {
             return Err(invalid);
         }
         Ok(Self::of(key))
@@ -120,6 +120,13 @@ impl PublicKey {
     pub fn verify_all(claims: &[Claim<'_>]) -> Vec<bool> {
         strict::verify_all(claims)
     }
+}
+
+/// Whether the y-coordinate is written as a number below 2^255 − 19. It is the only thing that two spellings of a point differ in,
+/// but for the sign of x = 0, and such points are of small order.
+fn is_reduced(bytes: &[u8; 32]) -> bool {
+    let [lowest, middle @ .., highest] = bytes;
+    *lowest < 0xed || middle.iter().any(|byte| *byte != 0xff) || highest & 0x7f != 0x7f
 }
 
 /// An Ed25519 secret key. `Debug` shows nothing of it; memory is wiped on drop.
@@ -368,6 +375,12 @@ mod tests {
             ("not on the curve", "0200000000000000000000000000000000000000000000000000000000000000"),
         ] {
             assert!(PublicKey::from_bytes(&unhex(hex)).is_err(), "{name}");
+        }
+        // All numbers from p on that 255 bits can hold, with either sign.
+        for (lowest, highest) in (0xed..=0xff).flat_map(|lowest| [(lowest, 0x7f), (lowest, 0xff)]) {
+            let mut bytes = [0xff; 32];
+            (bytes[0], bytes[31]) = (lowest, highest);
+            assert!(PublicKey::from_bytes(&bytes).is_err(), "{lowest:x} {highest:x}");
         }
         // The same point as that of large order above, in its own spelling.
         let y3 = unhex("0300000000000000000000000000000000000000000000000000000000000000");

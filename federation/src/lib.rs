@@ -18,6 +18,7 @@ pub mod linkage;
 pub mod mutant;
 pub mod note;
 pub mod page;
+pub mod prefix;
 pub mod proof;
 pub mod pull;
 pub mod reconcile;

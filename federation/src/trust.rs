@@ -29,7 +29,13 @@ pub struct KeyRing {
     first: Vec<Held>,
     first_seal: SealPublicKey,
     first_recovery: Digest,
-    signed: BTreeMap<u64, Signed>,
+    signed: BTreeMap<u64, Noted>,
+}
+/// A signed entry, and whether its signature holds, once that was looked at.
+#[derive(Debug, Clone)]
+struct Noted {
+    signed: Signed,
+    holds: Option<bool>,
 }
 /// A key that is revoked as compromised.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,7 +126,7 @@ impl KeyRing {
                 self.not_judged_from = Some(self.not_judged_from.map_or(index, |first| first.min(index)));
             }
             Body::Signed(signed) => {
-                self.signed.insert(index, signed.as_ref().clone());
+                self.signed.insert(index, Noted { signed: signed.as_ref().clone(), holds: None });
                 self.derive();
             }
             _ => {}
@@ -132,15 +138,15 @@ impl KeyRing {
         self.seal = self.first_seal.clone();
         self.recovery = self.first_recovery;
         (self.revocations, self.closed_at) = (Vec::new(), None);
-        for (index, signed) in std::mem::take(&mut self.signed) {
-            self.apply(index, &signed);
-            self.signed.insert(index, signed);
+        for (index, mut noted) in std::mem::take(&mut self.signed) {
+            self.apply(index, &mut noted);
+            self.signed.insert(index, noted);
         }
     }
     /// What is not signed by the announced recovery key, or comes behind the end, changes nothing.
-    fn apply(&mut self, index: u64, signed: &Signed) {
+    fn apply(&mut self, index: u64, Noted { signed, holds }: &mut Noted) {
         let announced = Digest::of(signed.by.multikey().as_bytes()) == self.recovery;
-        if self.closed_at.is_some() || !announced || !signed.verify(&self.origin) {
+        if self.closed_at.is_some() || !announced || !*holds.get_or_insert_with(|| signed.verify(&self.origin)) {
             return;
         }
         match &signed.says {

@@ -377,14 +377,40 @@ async fn own_ring(store: &dyn Store, origin: &Origin, keys: &Keys) -> Outcome<Ke
 /// # Errors
 /// The stored first entry does not found the log.
 pub async fn ring_of(store: &dyn Store, row: &OriginRow) -> Outcome<KeyRing> {
-    let damaged = || Problem::new(Code::Damaged, format!("entry 0 of {}", row.origin));
-    let (width, bundle) = store.bundle(row.no, 0).await?.ok_or_else(damaged)?;
-    let entries = hefu_federation::tile::split_bundle(&bundle, width).map_err(|_| damaged())?;
-    let genesis = entries.first().ok_or_else(damaged)?;
-    let mut ring = KeyRing::found(genesis, &row.origin, &row.fingerprint).map_err(|_| damaged())?;
-    for (index, data) in store.signed(row.no).await? {
-        let damaged = |_| Problem::new(Code::Damaged, format!("entry {index} of {}", row.origin));
-        ring.observe(index, &Entry::parse(&data).map_err(damaged)?);
+    Founding::read(store, row).await?.ring(row)
+}
+
+/// The entries from which the keys of an origin follow.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Founding {
+    genesis: Vec<u8>,
+    /// Entries that say something of keys, or are not understood, by index.
+    signed: Vec<(u64, Vec<u8>)>,
+}
+
+impl Founding {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// The store fails, or has no first entry.
+    pub async fn read(store: &dyn Store, row: &OriginRow) -> Outcome<Self> {
+        let damaged = || Problem::new(Code::Damaged, format!("entry 0 of {}", row.origin));
+        let (width, bundle) = store.bundle(row.no, 0).await?.ok_or_else(damaged)?;
+        let entries = hefu_federation::tile::split_bundle(&bundle, width).map_err(|_| damaged())?;
+        let genesis = entries.first().ok_or_else(damaged)?.to_vec();
+        Ok(Self { genesis, signed: store.signed(row.no).await? })
     }
-    Ok(ring)
+
+    /// The keys that follow from them.
+    ///
+    /// # Errors
+    /// The first entry does not found the log of this origin.
+    pub fn ring(&self, row: &OriginRow) -> Outcome<KeyRing> {
+        let damaged = |index: u64| Problem::new(Code::Damaged, format!("entry {index} of {}", row.origin));
+        let mut ring = KeyRing::found(&self.genesis, &row.origin, &row.fingerprint).map_err(|_| damaged(0))?;
+        for (index, data) in &self.signed {
+            ring.observe(*index, &Entry::parse(data).map_err(|_| damaged(*index))?);
+        }
+        Ok(ring)
+    }
 }

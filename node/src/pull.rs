@@ -6,6 +6,7 @@ mod entries;
 mod judge;
 mod keys;
 mod observe;
+mod split;
 
 use entries::labelled;
 pub use entries::verify;
@@ -20,7 +21,6 @@ use crate::client::Client;
 use crate::clock::Stopwatch;
 use crate::compute::compute;
 use crate::exchange;
-use crate::folder;
 use crate::group;
 use crate::guard::stored_root;
 use crate::node::ring_of;
@@ -28,13 +28,11 @@ use crate::problem::{Code, Outcome, Problem};
 use crate::registry::Known;
 use crate::store::{OriginNo, OriginRow, Store};
 use hefu_federation::append::Head;
-use hefu_federation::checkpoint::Checkpoint;
 use hefu_federation::entry::Entry;
 use hefu_federation::frontier::{Frontier, FrontierError};
 use hefu_federation::note::MAX_NOTE_LEN;
 use hefu_federation::pull::{CheckpointVerdict, State, Want, judge_checkpoint, plan};
-use hefu_federation::tile::{MAX_BUNDLE_LEN, TILE_WIDTH, TileMap, TilePath, decode_hashes, split_bundle, tile_width};
-use hefu_federation::tree::{consistency_subtrees, prove_consistency, root_at, root_subtrees, verify_consistency};
+use hefu_federation::tile::{MAX_BUNDLE_LEN, TILE_WIDTH, TilePath, split_bundle};
 use hefu_federation::trust::KeyRing;
 use hefu_schemas::id::Digest;
 use rayon::prelude::*;
@@ -185,6 +183,7 @@ impl<'a> Round<'a> {
             }
             CheckpointVerdict::Same | CheckpointVerdict::Newer => {
                 let hash = Digest::of(self.peer.origin.as_str().as_bytes()).to_string();
+                self.compare_with_seen(&hash, &checkpoint).await?;
                 self.node.store.add_seen_note(&hash, checkpoint.size, &note).await?;
                 if checkpoint.size == size {
                     self.node.store.set_note(self.peer.no, size, &note).await?;
@@ -193,27 +192,6 @@ impl<'a> Round<'a> {
         }
         self.state.checkpoint = Some(checkpoint);
         Ok(())
-    }
-
-    /// Keeps both notes as evidence, stops pulling from the peer, keeps serving.
-    async fn split(&self, checkpoint: &Checkpoint) -> Outcome<Problem> {
-        let why = format!("its checkpoint of size {} contradicts the entries held", checkpoint.size);
-        let held = self.node.store.head(self.peer.no).await?.note.unwrap_or_default();
-        let evidence = self.node.folder.evidence();
-        let name = format!("split-view-{}-{}", Digest::of(self.peer.origin.as_str().as_bytes()), checkpoint.size);
-        let write = || -> std::io::Result<()> {
-            std::fs::create_dir_all(&evidence)?;
-            folder::replace(&evidence.join(format!("{name}.held")), &held)?;
-            folder::replace(&evidence.join(format!("{name}.shown")), &self.note)
-        };
-        write().map_err(|error| Problem::new(Code::Unavailable, format!("evidence: {error}")))?;
-        // The finding first: were we to stop in between, the next round comes here again.
-        note(self.node.store.as_ref(), &self.peer, Wrong::Split(checkpoint.size), self.node.clock.now_ms()).await?;
-        self.node.store.set_stopped(self.peer.no, Some(&why)).await?;
-        Ok(Problem::new(
-            Code::SplitView,
-            format!("{}: {why}; evidence/{name}.* in the node's folder", self.peer.origin),
-        ))
     }
 
     async fn frontier(&mut self, tiles: Vec<TilePath>) -> Outcome<()> {
@@ -227,26 +205,6 @@ impl<'a> Round<'a> {
             Err(FrontierError::Root) if self.is_forked(&checkpoint).await? => Err(self.split(&checkpoint).await?),
             Err(error) => Err(self.misbehaved(error)),
         }
-    }
-
-    /// Whether the peer's own tiles prove, under its signed root, that its log was another one at our size: then this is a
-    /// fork, and not only a badly served tile.
-    async fn is_forked(&self, checkpoint: &Checkpoint) -> Outcome<bool> {
-        let size = self.head.range.size();
-        let Ok(path) = consistency_subtrees(size, checkpoint.size) else { return Ok(false) };
-        let subtrees: Vec<(u32, u64)> = root_subtrees(size).into_iter().chain(path).collect();
-        let mut tiles = TileMap::default();
-        for (level, index) in TileMap::needed(&subtrees) {
-            let width = tile_width(checkpoint.size, level, index);
-            let bytes = self.required(&TilePath::Hashes { level, index, width }.to_string(), MAX_TILE_LEN).await?;
-            let Ok(hashes) = decode_hashes(&bytes, width) else { return Ok(false) };
-            tiles.insert(level, index, hashes);
-        }
-        let (Ok(theirs), Ok(proof)) = (root_at(&tiles, size), prove_consistency(&tiles, size, checkpoint.size)) else {
-            return Ok(false);
-        };
-        let proven = verify_consistency(size, checkpoint.size, &proof, &theirs, &checkpoint.root).is_ok();
-        Ok(proven && theirs != self.head.range.root())
     }
 
     async fn tiles(&self, paths: Vec<TilePath>) -> Outcome<Vec<(TilePath, Vec<u8>)>> {

@@ -185,15 +185,16 @@ async fn buckets(
 ) -> Outcome<Vec<BucketRow>> {
     let today = date_at(now_ms, &known.document.terms.time_zone);
     refresh(store, known).await?;
-    let mut rows: HashMap<u16, BucketRow> =
+    let mut rows: BTreeMap<u16, BucketRow> =
         store.buckets(known.no).await?.into_iter().map(|row| (row.bucket, row)).collect();
     // On another date every key is evaluated anew; a bucket without a row has none.
-    let special: BTreeSet<u16> =
-        if as_of == today { beyond(store, known, bounds).await? } else { rows.keys().copied().collect() };
-    for bucket in special {
+    let touched = if as_of == today { Some(beyond(store, known, bounds).await?) } else { None };
+    let special = rows.keys().copied().filter(|bucket| touched.as_ref().is_none_or(|touched| touched.contains(bucket)));
+    for bucket in special.collect::<Vec<_>>() {
         rows.insert(bucket, evaluated_bucket(store, known, as_of, bounds, bucket).await?);
     }
-    let empty = |bucket| BucketRow { bucket, digest: BucketHasher::new().finish(), matched: 0, findings: [0; 4] };
+    let digest = BucketHasher::new().finish();
+    let empty = |bucket| BucketRow { bucket, digest, matched: 0, findings: [0; 4] };
     Ok((0..BUCKETS).map(|bucket| rows.remove(&bucket).unwrap_or_else(|| empty(bucket))).collect())
 }
 

@@ -12,6 +12,7 @@ use hefu_node::store::{GuardStore, LogStore, OWN};
 use hefu_schemas::id::Digest;
 use hefu_tests::check::check_stored;
 use hefu_tests::draft::day;
+use hefu_tests::faulty::{After, Failpoint, Fault, Faults};
 use hefu_tests::http::get;
 use hefu_tests::node::copy_folder;
 use hefu_tests::{TestFederation, TestNode, check_log};
@@ -194,4 +195,72 @@ async fn what_no_published_note_covers_is_not_shown() {
     node.open().await;
     assert_eq!((shown(&node, bundles).await, shown(&node, tiles).await), ((200, 200), (200, 200)));
     check_log(node.node()).await;
+}
+
+/// A peer's round breaks off behind the checkpoint: it has seen the city's newest note, and holds none of the entries behind it.
+async fn see_the_note_alone(federation: &mut TestFederation) -> Vec<u8> {
+    let faults = Faults::of(federation.node(1).dir());
+    federation.node_mut(1).close().await;
+    federation.node_mut(1).try_open_with(false, |store| faults.around(store)).await.unwrap();
+    let (node, peer) = (federation.node(0), federation.node(1));
+    let held = peer.size_of(node).await;
+    let (fault, after) = (Fault::Failed, After::GoesOn);
+    faults.begin(Some(Failpoint { method: "append_replica", nth: 1, fault, after }));
+    peer.pull(node).await.unwrap_err();
+    assert!(faults.end().1, "its store has failed");
+    assert_eq!(peer.size_of(node).await, held);
+    let seen = peer.node().store.seen_note(&Digest::of(node.city.origin.as_str().as_bytes()).to_string()).await;
+    let note = node.node().store.head(OWN).await.unwrap().note.unwrap();
+    assert_eq!(seen.unwrap().as_ref(), Some(&note));
+    note
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_goes_on_from_a_note_that_was_seen_is_pulled() {
+    let mut federation = two().await;
+    publish_one(&federation, 1).await;
+    see_the_note_alone(&mut federation).await;
+    publish_one(&federation, 2).await;
+    let (node, peer) = (federation.node(0), federation.node(1));
+    assert_eq!(peer.pull(node).await.unwrap().size, node.size().await);
+    check_log(peer.node()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_city_put_back_with_its_guard_is_found_out_by_whoever_saw_its_note() {
+    // As long as the log that was seen, and longer.
+    for records in [1, 2] {
+        let mut federation = two().await;
+        let saved = tempfile::tempdir().unwrap();
+        let node = federation.node_mut(0);
+        node.close().await;
+        copy_folder(node.dir(), saved.path());
+        node.open().await;
+        publish_one(&federation, 1).await;
+        let seen = see_the_note_alone(&mut federation).await;
+        // Nobody answers when the old folder is opened, guard file and all: the node cannot know, and says so.
+        federation.node_mut(1).stop_serving().await;
+        let node = federation.node_mut(0);
+        node.close().await;
+        copy_folder(saved.path(), node.dir());
+        node.open().await;
+        assert!(node.node().unguarded);
+        for n in 0..records {
+            publish_one(&federation, 7 + n).await;
+        }
+        federation.node_mut(1).serve().unwrap();
+        let (node, peer) = (federation.node(0), federation.node(1));
+        let held = peer.size_of(node).await;
+        let problem = peer.pull(node).await.unwrap_err();
+        assert_eq!(problem.code, Code::SplitView, "{problem}");
+        let shown = node.node().store.head(OWN).await.unwrap().note.unwrap();
+        let name = format!("split-view-{}-{}", Digest::of(node.city.origin.as_str().as_bytes()), node.size().await);
+        let evidence =
+            |what: &str| std::fs::read(peer.node().folder.evidence().join(format!("{name}.{what}"))).unwrap();
+        assert_eq!((evidence("held"), evidence("shown")), (seen, shown), "both notes are kept");
+        assert!(peer.row(node).await.stopped.is_some_and(|why| why.contains("that was seen")));
+        assert_eq!(peer.size_of(node).await, held, "nothing of it is stored");
+        assert_eq!(peer.pull(node).await.unwrap_err().code, Code::SplitView, "pulling has stopped");
+        check_stored(peer.node()).await;
+    }
 }

@@ -1,19 +1,18 @@
 //! The invariants. Whatever is seen here is seen from outside: by what was signed, given and held, not by what a node believes.
 
 use super::cities::city;
-use super::node::{Fate, now, origin_no};
-use crate::memory::{Memory, Model};
+use super::leaves::Logs;
+use super::node::{Fate, Knew, origin_no, seen_hash};
+use crate::memory::Memory;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hefu_federation::checkpoint::Checkpoint;
 use hefu_federation::commitment::commit;
-use hefu_federation::entry::{Body, Entry};
+use hefu_federation::entry::Body;
 use hefu_federation::pull::PayloadState;
-use hefu_federation::tile::split_bundle;
-use hefu_federation::tree::{CompactRange, Hash, leaf_hash};
+use hefu_federation::tree::Hash;
 use hefu_node::codec::decompress;
-use hefu_node::pull::entries_in;
-use hefu_node::store::{DraftRow, OWN, OriginNo, PayloadRow, SEQUENCER};
+use hefu_node::store::{DraftRow, OWN, PayloadRow, SEQUENCER};
 use hefu_schemas::id::Digest;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,6 +29,8 @@ pub struct Violation {
 #[derive(Default)]
 pub(super) struct Audit {
     pub(super) violations: Vec<Violation>,
+    /// What lies on the disks.
+    pub(super) logs: Logs,
     /// Leaves of the longest log that a city has signed.
     signed: BTreeMap<usize, Vec<Hash>>,
     /// Cities that signed two histories, and may have.
@@ -40,6 +41,8 @@ pub(super) struct Audit {
     good: BTreeSet<(usize, Digest)>,
     bad: BTreeSet<Digest>,
     seen: BTreeMap<(usize, usize), u64>,
+    /// Notes that a node has kept as the largest of a peer, since its disk was last set back: size and root.
+    kept: BTreeMap<(usize, usize), Vec<(u64, Hash)>>,
     pub(super) receipts: u64,
 }
 
@@ -75,6 +78,7 @@ impl Audit {
         self.leases.remove(&city);
         self.nonces.retain(|(server, _)| *server != city);
         self.seen.retain(|(node, _), _| *node != city);
+        self.kept.retain(|(node, _), _| *node != city);
     }
 
     pub(super) fn appended(&mut self, city: usize, memory: &Memory, fence: i64) {
@@ -87,26 +91,58 @@ impl Audit {
         self.require(is_new, "nonce-once", || format!("city {server} answered a request twice"));
     }
 
-    /// A note is about to leave a node.
-    pub(super) fn signs(&mut self, city: usize, memory: &Memory, checkpoint: &Checkpoint, fate: Fate, unguarded: bool) {
-        let leaves = leaves(&memory.content(), OWN, checkpoint.size);
-        let stored = root(&leaves) == checkpoint.root;
-        self.require(stored, "signed-is-stored", || format!("city {city}: note of size {}", checkpoint.size));
+    /// What a start could know: the notes of its own log that came from peers, and what had been signed.
+    pub(super) fn knows(&mut self, city: usize, memory: &Memory, seen: &[Checkpoint]) -> Knew {
+        let stored = self.logs.look(city, OWN, &memory.content());
+        let told = seen.iter().any(|note| stored.root(note.size) != Some(note.root));
+        let behind = self.signed.get(&city).is_some_and(|signed| !stored.leaves().starts_with(signed));
+        Knew { answered: !seen.is_empty(), told, behind }
+    }
+
+    /// A process has started, or not: what it says of itself, by what it could know.
+    pub(super) fn started(&mut self, city: usize, lost: usize, fate: Fate, knew: Knew, signs: bool, unguarded: bool) {
+        self.require(unguarded != knew.answered, "unguarded-is-labelled", || {
+            format!("city {city}: a peer answered: {}, unguarded: {unguarded}", knew.answered)
+        });
+        self.require(!signs || !knew.told, "loss-is-reported", || {
+            format!("city {city} signs although a peer has seen another log of it")
+        });
+        let unknowable = fate.set_back && fate.guard_too;
+        self.require(!signs || lost == 0 || unknowable, "loss-is-reported", || {
+            format!("city {city} signs, {lost} receipts lost")
+        });
+    }
+
+    /// A note is about to leave a node. A second history is excused only where the disk was put back with its guard file, what it lacked
+    /// was known to no peer that answered, and, if none did, the process has said from its start on that it is unguarded.
+    pub(super) fn signs(
+        &mut self,
+        city: usize,
+        memory: &Memory,
+        checkpoint: &Checkpoint,
+        fate: Fate,
+        label: (Knew, bool),
+    ) {
+        let stored = self.logs.look(city, OWN, &memory.content());
+        let is_stored = stored.root(checkpoint.size) == Some(checkpoint.root);
+        let leaves = stored.first(checkpoint.size);
         let before = self.signed.entry(city).or_default();
-        let (short, long) = if before.len() < leaves.len() { (&*before, &leaves) } else { (&leaves, &*before) };
-        if long.starts_with(short) {
-            if before.len() < leaves.len() {
-                *before = leaves;
-            }
+        let (short, long) = if before.len() < leaves.len() { (&**before, leaves) } else { (leaves, &**before) };
+        let goes_on = long.starts_with(short);
+        if !goes_on || before.len() < leaves.len() {
+            *before = leaves.to_vec();
+        }
+        self.require(is_stored, "signed-is-stored", || format!("city {city}: note of size {}", checkpoint.size));
+        if goes_on {
             return;
         }
-        let allowed = fate.set_back && fate.guard_too && (unguarded || fate.unknowable);
-        *before = leaves;
-        if allowed {
-            self.forked.insert(city);
-        } else if !self.forked.contains(&city) {
-            self.violated("one-history", format!("city {city} signed two histories, size {}", checkpoint.size));
-        }
+        self.forked.insert(city);
+        let (knew, unguarded) = label;
+        let excused = fate.set_back && fate.guard_too && knew.behind && !knew.told;
+        self.require(excused, "one-history", || format!("city {city} signed two histories, size {}", checkpoint.size));
+        self.require(knew.answered || unguarded, "unguarded-is-labelled", || {
+            format!("city {city} signed a second history and did not say that it was unguarded")
+        });
     }
 
     /// A receipt is given: its note is published, its entry is there.
@@ -122,9 +158,8 @@ impl Audit {
     }
 
     /// Receipts whose entries are no longer in the log.
-    pub(super) fn lost(memory: &Memory, receipts: &[DraftRow]) -> usize {
-        let model = memory.content();
-        let leaves = leaves(&model, OWN, u64::MAX);
+    pub(super) fn lost(&mut self, city: usize, memory: &Memory, receipts: &[DraftRow]) -> usize {
+        let leaves = self.logs.look(city, OWN, &memory.content()).leaves();
         let is_there = |receipt: &&DraftRow| {
             let at = usize::try_from(receipt.index).ok().and_then(|index| leaves.get(index));
             at == Some(&receipt.leaf_hash)
@@ -132,11 +167,24 @@ impl Audit {
         receipts.iter().filter(|receipt| !is_there(receipt)).count()
     }
 
+    /// A node has kept a note of a peer as seen, if it is the largest.
+    pub(super) fn saw(&mut self, node: usize, of: usize, memory: &Memory, note: &[u8]) {
+        let largest = memory.content().seen_note_of(&seen_hash(&city(of).origin));
+        if largest.as_deref() == Some(note) {
+            self.kept.entry((node, of)).or_default().extend(said(note));
+        }
+    }
+
+    /// The notes of a peer that a node has seen, largest or not, and not forgotten with its disk.
+    pub(super) fn notes(&self, node: usize, of: usize, memory: &Memory) -> Vec<(u64, Hash)> {
+        let largest = memory.content().seen_note_of(&seen_hash(&city(of).origin)).and_then(|note| said(&note));
+        self.kept.get(&(node, of)).into_iter().flatten().copied().chain(largest).collect()
+    }
+
     /// A note that a node took for good: what it holds must agree.
     pub(super) fn accepted(&mut self, node: usize, of: usize, memory: &Memory, checkpoint: &Checkpoint) {
-        let held = leaves(&memory.content(), origin_no(node, of), checkpoint.size);
-        let same = u64::try_from(held.len()).ok() != Some(checkpoint.size) || root(&held) == checkpoint.root;
-        self.require(same, "replica-is-signed", || {
+        let held = self.logs.look(node, origin_no(node, of), &memory.content()).root(checkpoint.size);
+        self.require(held.is_none_or(|root| root == checkpoint.root), "replica-is-signed", || {
             format!("city {node} holds of {of} another log than the note of size {} says", checkpoint.size)
         });
     }
@@ -144,25 +192,24 @@ impl Audit {
     /// Rows that a node now holds of a peer.
     pub(super) fn absorbed(&mut self, node: usize, of: usize, memory: &Memory, rows: &[PayloadRow]) {
         let no = origin_no(node, of);
+        let held = memory.content().payload_rows(no);
+        let held: Vec<_> = held.into_iter().filter(|row| row.state == PayloadState::Held).collect();
         for row in rows {
-            let stored = memory.content().logs.get(&no).and_then(|log| log.rows.get(&row.index).cloned());
-            let Some(row) = stored.filter(|row| row.state == PayloadState::Held) else { continue };
+            let Some(row) = held.iter().find(|stored| stored.index == row.index) else { continue };
             let Some(payload) = &row.payload else { continue };
             let bytes = decompress(payload.codec, &payload.body).unwrap_or_default();
             let digest = Digest::of(&bytes);
             let good = self.good.contains(&(of, digest)) && !self.bad.contains(&digest);
             self.require(good, "only-good-is-held", || format!("city {node} holds entry {} of {of}", row.index));
-            let entry = now(entries_in(&memory.copy(), no, row.index, row.index + 1)).ok();
-            let promised =
-                entry.and_then(|entries| entries.into_iter().next()).and_then(|(_, entry)| match entry.body {
-                    Body::Record { c, .. } | Body::Amend { c, .. } | Body::Withdraw { c, .. } => Some(c),
-                    _ => None,
-                });
+            let entry = self.logs.look(node, no, &memory.content()).entry(row.index);
+            let promised = entry.and_then(|entry| match entry.body {
+                Body::Record { c, .. } | Body::Amend { c, .. } | Body::Withdraw { c, .. } => Some(c),
+                _ => None,
+            });
             self.require(promised == Some(commit(&payload.salt, &bytes)), "held-is-committed", || {
                 format!("city {node}: entry {} of {of}", row.index)
             });
-            let rows = memory.content().payload_rows(no);
-            let same = rows.iter().filter(|other| other.state == PayloadState::Held && other.id == row.id).count();
+            let same = held.iter().filter(|other| other.id == row.id).count();
             self.require(same <= 1, "ids-are-unique", || format!("city {node}: {same} records of {of} with one id"));
         }
     }
@@ -175,7 +222,7 @@ impl Audit {
             format!("city {node}: published {published}, guard {guard:?}")
         });
         for other in (0..cities).filter(|other| *other != node) {
-            let size = model.seen_size(&super::node::seen_hash(&city(other).origin)).unwrap_or(0);
+            let size = model.seen_size(&seen_hash(&city(other).origin)).unwrap_or(0);
             let before = self.seen.insert((node, other), size).unwrap_or(0);
             self.require(size >= before, "seen-only-grows", || format!("city {node}: of {other} {before}, now {size}"));
         }
@@ -183,41 +230,14 @@ impl Audit {
 
     /// Times of a replica's entries never go back.
     pub(super) fn ordered(&mut self, node: usize, of: usize, memory: &Memory) {
-        let model = memory.content();
-        let mut last = i64::MIN;
-        for data in entries(&model, origin_no(node, of)) {
-            if let Ok(Entry { t, .. }) = Entry::parse(&data) {
-                self.require(t >= last, "time-goes-on", || format!("city {node}: an entry of {of} is older"));
-                last = t;
-            }
-        }
+        let back = self.logs.look(node, origin_no(node, of), &memory.content()).goes_back();
+        self.require(!back, "time-goes-on", || format!("city {node}: an entry of {of} is older"));
     }
 }
 
-fn entries(model: &Model, origin: OriginNo) -> Vec<Vec<u8>> {
-    let Some(log) = model.logs.get(&origin) else { return Vec::new() };
-    let split = |(width, bytes): &(u16, std::sync::Arc<Vec<u8>>)| {
-        let parts = split_bundle(bytes, *width).unwrap_or_default();
-        parts.into_iter().map(<[u8]>::to_vec).collect::<Vec<_>>()
-    };
-    log.bundles.values().flat_map(split).collect()
-}
-
-/// The leaves of a stored log below a size.
-pub(super) fn leaves(model: &Model, origin: OriginNo, size: u64) -> Vec<Hash> {
-    let most = usize::try_from(size).unwrap_or(usize::MAX);
-    entries(model, origin).iter().take(most).map(|data| leaf_hash(data)).collect()
-}
-
 /// Size and root that a note names.
-pub(super) fn said(note: &[u8]) -> Option<(u64, Hash)> {
+fn said(note: &[u8]) -> Option<(u64, Hash)> {
     let mut lines = std::str::from_utf8(note).ok()?.lines().skip(1);
     let (size, root) = (lines.next()?.parse().ok()?, lines.next()?);
     Some((size, Hash(STANDARD.decode(root).ok()?.try_into().ok()?)))
-}
-
-pub(super) fn root(leaves: &[Hash]) -> Hash {
-    let mut range = CompactRange::new();
-    leaves.iter().for_each(|leaf| range.append(*leaf));
-    range.root()
 }

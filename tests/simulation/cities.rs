@@ -114,11 +114,11 @@ pub(super) fn agreement(n: usize) -> &'static Agreement {
     AGREEMENTS.get(n.saturating_sub(2)).expect("between two and the most cities")
 }
 
-/// What a node knows of it after some acts.
-pub(super) fn known(n: usize, acts: BTreeMap<Origin, Vec<SeenAct>>) -> Arc<Known> {
+/// What a node knows of it after some acts, with the linkage if that has reached it.
+pub(super) fn known(n: usize, acts: BTreeMap<Origin, Vec<SeenAct>>, linkage: Option<Linkage>) -> Arc<Known> {
     let document = agreement(n).clone();
     let proofs = document.parties.iter().map(|party| (party.origin.clone(), Vec::new())).collect();
-    Arc::new(Known { no: AgreementNo(3), document, proofs, acts, linkage: Some(linkage()) })
+    Arc::new(Known { no: AgreementNo(3), document, proofs, acts, linkage })
 }
 
 fn agreement_of(n: usize) -> Agreement {

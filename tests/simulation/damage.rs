@@ -1,7 +1,7 @@
 //! What bits that flip at rest do: production's `fsck` finds them, nobody is served them, and after they are put right from a backup
 //! all is as it would have been.
 
-use super::cities::{agreement, city};
+use super::cities::agreement;
 use super::node::{now, origin_no};
 use super::sim::Sim;
 use crate::memory::Memory;
@@ -104,20 +104,5 @@ impl Sim {
             let _ = self.evaluate_anew(number);
         }
         !damaged.is_empty()
-    }
-
-    /// Peers of a city that holds another history of it than it publishes, and do not say so although they have seen its note.
-    pub(super) fn count_silent(&mut self, node: usize, peer: usize) {
-        if !self.audit.forked.contains(&peer) || self.is_stopped(node, peer) {
-            return;
-        }
-        let note = {
-            let model = self.node(node).memory.content();
-            model.seen_note_of(&super::node::seen_hash(&city(peer).origin))
-        };
-        let Some((size, root)) = note.and_then(|note| super::audit::said(&note)) else { return };
-        let leaves = super::audit::leaves(&self.node(peer).memory.content(), OWN, size);
-        let other = u64::try_from(leaves.len()).ok() == Some(size) && super::audit::root(&leaves) != root;
-        self.counts.silent += u64::from(other);
     }
 }

@@ -1,11 +1,10 @@
 //! Starting, in the order of steps of `node::guard`: guard file, published note and what peers have seen must be a prefix of the log.
 
 use super::mutant::Mutant;
-use super::node::{Shell, now, size_of};
+use super::node::{Shell, now, ring_of, size_of};
 use hefu_federation::append::Head;
 use hefu_federation::trust::KeyRing;
 use hefu_node::guard::stored_root;
-use hefu_node::node::ring_of;
 use hefu_node::problem::{Code, Outcome, Problem};
 use hefu_node::store::{LogStore, OWN};
 
@@ -15,9 +14,9 @@ impl Shell<'_> {
     pub(super) fn start(&mut self, seen: &[Vec<u8>]) -> Outcome<()> {
         let row = now(self.memory.origins())?.into_iter().find(|row| row.no == OWN);
         let row = row.ok_or_else(|| Problem::new(Code::Damaged, "no own origin"))?;
-        let ring = now(ring_of(&self.memory, &row))?;
+        let ring = ring_of(&self.memory, &row)?;
         let seen: Vec<&Vec<u8>> = seen.iter().filter(|note| ring.open_checkpoint(note).is_ok()).collect();
-        self.process.unguarded = seen.is_empty();
+        self.process.unguarded = seen.is_empty() && !self.is(Mutant::LabelSkipped);
         self.process.signing = self.may_sign(&ring, &seen)?;
         Ok(())
     }

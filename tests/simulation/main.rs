@@ -1,7 +1,11 @@
 //! `simulate`: seeds of the simulator, one to look at or many at once, and the table of planted faults.
 
-use hefu_tests::simulation::{Mutant, hunt, replay, run, table};
+use hefu_simulation::{Mutant, hunt, replay, run, table};
 use std::process::ExitCode;
+
+/// As in the node.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const USAGE: &str = "usage: simulate [--seeds N] [--first N] [--threads N] | --seed 0xHEX [--mutant NAME] | --mutants [NAME] [--seeds N]";
 
@@ -62,7 +66,7 @@ fn work(arguments: &[String]) -> Option<bool> {
         }
         return Some(outcome.violations.is_empty());
     }
-    let summary = run(first, seeds.unwrap_or(2_000), threads);
+    let summary = run(first, seeds.unwrap_or(2_000), threads, |progress| eprintln!("{}", progress.text()));
     print!("{}", summary.text());
     Some(summary.failures.is_empty())
 }

@@ -34,14 +34,17 @@ mutants! {
     GuardUnsynced = "guard-unsynced", "the guard file is written without fsync";
     GuardUnread = "guard-unread", "a start does not compare the guard file with the log";
     PeersUnasked = "peers-unasked", "a start does not compare what peers have seen with the log";
+    LabelSkipped = "label-skipped", "a start at which no peer answers is not labelled unguarded";
     StoreUnsynced = "store-unsynced", "a transaction is not on the disk when it is reported as committed";
     ReceiptBeforeNote = "receipt-before-note", "receipts are given before the note is published";
     UnpublishedForgotten = "unpublished-forgotten", "an append whose outcome is unknown is not published before its drafts get receipts";
     DraftsForgotten = "drafts-forgotten", "a draft that comes again is appended again under another id";
     SplitIgnored = "split-ignored", "a checkpoint that contradicts the entries held counts as an old one";
+    SeenUnchecked = "seen-unchecked", "a checkpoint is not compared with a note that was seen behind the entries held";
     StaleAccepted = "stale-accepted", "a smaller checkpoint takes the place of the largest seen";
     WithheldDropped = "withheld-dropped", "what was withheld is not asked for again";
     LabelsSkipped = "labels-skipped", "the search for labels moves on over entries that it has not searched";
+    UnlinkedSearched = "unlinked-searched", "a log is searched for labels before the linkage is there that they are made with";
     QueueDropped = "queue-dropped", "keys of records that came are not queued";
     EarlyUnfiled = "early-unfiled", "a correction that came before what it corrects stays filed under its own keys alone";
     BucketsNotStale = "buckets-not-stale", "an evaluation leaves the cached digest of its bucket";

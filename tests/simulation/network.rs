@@ -3,7 +3,7 @@
 
 use super::cities::city;
 use super::mutant::Mutant;
-use super::node::{now, origin_no};
+use super::node::{now, origin_no, ring_of};
 use super::sim::Sim;
 use hefu_federation::commitment::commit;
 use hefu_federation::entry::{Body, Entry};
@@ -13,10 +13,9 @@ use hefu_federation::pull::PayloadState;
 use hefu_federation::request::{Headers, Parts, parse, sign};
 use hefu_federation::tile::{TilePath, bundle_prefix};
 use hefu_node::codec::decompress;
-use hefu_node::node::ring_of;
 use hefu_node::problem::{Code, Outcome, Problem};
 use hefu_node::pull::entries_in;
-use hefu_node::store::{AgreementNo, GuardStore, LogStore, OWN, PayloadRow, PayloadStore};
+use hefu_node::store::{AgreementNo, AgreementStore, GuardStore, LogStore, OWN, PayloadRow, PayloadStore};
 use std::collections::HashMap;
 
 /// What is asked of a node.
@@ -25,7 +24,13 @@ pub(super) enum Ask {
     Checkpoint,
     Tile(TilePath),
     Seen(String),
-    Records { from: u64, until: u64, headers: Headers },
+    /// The linkage of the agreement.
+    Linkage,
+    Records {
+        from: u64,
+        until: u64,
+        headers: Headers,
+    },
 }
 
 fn away() -> Problem {
@@ -127,6 +132,12 @@ impl Sim {
         let answer = match ask {
             Ask::Checkpoint => Ok(now(memory.head(OWN))?.note),
             Ask::Seen(hash) => Ok(now(memory.seen_note(hash))?),
+            Ask::Linkage => {
+                // Who has it seals it to the others, sooner or later; here it goes in the clear.
+                let secret = now(memory.linkages(AgreementNo(3)))?.into_iter().next();
+                let waits = self.unsealed || (self.faults.late && self.rng.chance(80));
+                Ok(secret.filter(|_| !waits).map(|(_, secret)| secret.to_vec()))
+            }
             Ask::Tile(TilePath::Hashes { level, index, width }) => {
                 let tile = now(memory.tile(OWN, *level, *index))?;
                 Ok(tile.and_then(|tile| tile.get(..usize::from(*width) * 32).map(<[u8]>::to_vec)))
@@ -168,7 +179,7 @@ impl Sim {
         if size == 0 {
             return Err(refused());
         }
-        let ring = now(ring_of(&memory, &row))?;
+        let ring = ring_of(&memory, &row)?;
         let key = ring.current(Role::Request, size).filter(|key| key.multikey() == parsed.key_id.multikey);
         parsed.verify(key.ok_or_else(refused)?).map_err(|_| refused())?;
         if !now(memory.use_nonce(&parsed.key_id.to_string(), &parsed.nonce, parsed.expires, now_s))? {
@@ -206,7 +217,7 @@ impl Sim {
         for row in &rows {
             let Some((salt, mut record)) = body(row, &entries) else { continue };
             // What cannot be read just now is left out; what corrects it may come before it.
-            let unread = self.faults.fails && self.rng.chance(10);
+            let unread = self.faults.fails && self.rng.chance(20);
             if unread || (withholds && self.rng.chance(50)) {
                 continue;
             }

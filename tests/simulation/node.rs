@@ -10,12 +10,18 @@ use crate::memory::{Memory, Model};
 use hefu_federation::agreement::SeenAct;
 use hefu_federation::append::{self, Head, Plan};
 use hefu_federation::entry::Signed;
+use hefu_federation::linkage::Linkage;
+use hefu_federation::trust::KeyRing;
+use hefu_node::node::Founding;
 use hefu_node::problem::{Code, Outcome, Problem};
 use hefu_node::registry::Known;
 use hefu_node::sequencer::{NewAct, Sealed};
-use hefu_node::store::{ActRow, DraftRow, LogStore, OWN, OriginNo, OwnRecord, PayloadRow};
+use hefu_node::store::{
+    ActRow, AgreementNo, AgreementStore, DraftRow, LogStore, OWN, OriginNo, OriginRow, OwnRecord, PayloadRow,
+};
 use hefu_schemas::id::{Digest, Origin, RecordId};
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -29,6 +35,31 @@ pub(super) fn now<F: Future>(future: F) -> F::Output {
     }
 }
 
+/// Most key rings that are remembered.
+const MAX_RINGS: usize = 1_000;
+
+thread_local! {
+    /// Key rings by origin and by the entries that they follow from: decoding keys is half of the work of a small simulation.
+    static RINGS: RefCell<HashMap<(String, Founding), KeyRing>> = RefCell::default();
+}
+
+/// The keys of an origin, read from a stored log at each call, as `hefu_node::node::ring_of` does; of the same entries they are the same.
+pub(super) fn ring_of(store: &Memory, row: &OriginRow) -> Outcome<KeyRing> {
+    let founding = now(Founding::read(store, row))?;
+    RINGS.with_borrow_mut(|rings| {
+        let place = (row.origin.to_string(), founding);
+        if let Some(ring) = rings.get(&place) {
+            return Ok(ring.clone());
+        }
+        let ring = place.1.ring(row)?;
+        if rings.len() >= MAX_RINGS {
+            rings.clear();
+        }
+        rings.insert(place, ring.clone());
+        Ok(ring)
+    })
+}
+
 /// What a process holds in its memory: gone with it.
 pub(super) struct Process {
     pub(super) holder: String,
@@ -38,6 +69,7 @@ pub(super) struct Process {
     pub(super) fence: Option<i64>,
     pub(super) signing: Result<(), String>,
     pub(super) unguarded: bool,
+    pub(super) knew: Knew,
     pub(super) known: Arc<Known>,
     pub(super) paused: Option<Paused>,
     pub(super) rounds: BTreeMap<usize, Round>,
@@ -72,8 +104,17 @@ pub(super) struct Fate {
     pub(super) flipped: bool,
     /// An entry was written with another bit: the log takes nothing more.
     pub(super) entry_flipped: bool,
-    /// It was set back with its guard file, and no peer that answered had seen more than it has.
-    pub(super) unknowable: bool,
+}
+
+/// What a process could know when it started, seen from outside.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Knew {
+    /// A genuine note of its own log came from some peer.
+    pub(super) answered: bool,
+    /// One of these notes was of another log than the one on its disk.
+    pub(super) told: bool,
+    /// Its disk lacked something that had been signed.
+    pub(super) behind: bool,
 }
 
 /// How a city misbehaves.
@@ -112,6 +153,8 @@ pub(super) struct Node {
     pub(super) backlog: Vec<Sealed>,
     /// Receipts that were given.
     pub(super) receipts: Vec<DraftRow>,
+    /// How many of them were given before the disk was last set back.
+    pub(super) receipts_before: usize,
     /// Published and not corrected yet, with the pupil.
     pub(super) open: Vec<(RecordId, u8)>,
     pub(super) snapshots: Vec<Snapshot>,
@@ -120,6 +163,8 @@ pub(super) struct Node {
     pub(super) fate: Fate,
     pub(super) hostile: Option<Hostile>,
     pub(super) skew_ms: i64,
+    /// The agreement as it was read last.
+    known: RefCell<Option<Arc<Known>>>,
 }
 
 /// Number of another city's log in a node's store, as set up: its own is the first.
@@ -145,7 +190,7 @@ impl Node {
         self.processes.iter().any(Option::is_some)
     }
 
-    /// Makes a node as `init` and `peer add` leave it, with the agreement, its linkage and all proofs.
+    /// Makes a node as `init` and `peer add` leave it, with the agreement and all proofs, and not yet its linkage.
     pub(super) fn new(number: usize, cities: usize, rng: &mut Rng, mutant: Option<Mutant>) -> Self {
         let disk = Disk::new();
         let memory = Memory::with_faults(Arc::new(disk.clone()));
@@ -160,12 +205,14 @@ impl Node {
             recovery: 0,
             backlog: Vec::new(),
             receipts: Vec::new(),
+            receipts_before: 0,
             open: Vec::new(),
             snapshots: Vec::new(),
             sound: Vec::new(),
             fate: Fate::default(),
             hostile: None,
             skew_ms: i64::try_from(rng.below(4000)).unwrap_or(0) - 2000,
+            known: RefCell::default(),
         };
         node.set_up().expect("a store in memory without faults takes this");
         node.memory.content().lax = mutant.map(Mutant::lax).unwrap_or_default();
@@ -203,7 +250,15 @@ impl Node {
             let seen = SeenAct { act: row.act, index: row.index, on: row.on, t: row.t };
             acts.entry(of.origin.clone()).or_default().push(seen);
         }
-        Ok(known(self.cities, acts))
+        let secret = now(self.memory.linkages(AgreementNo(3)))?.into_iter().next();
+        let mut last = self.known.borrow_mut();
+        match last.as_ref().filter(|last| last.acts == acts && last.linkage.is_some() == secret.is_some()) {
+            Some(last) => Ok(last.clone()),
+            None => {
+                let linkage = secret.map(|(epoch, secret)| Linkage::from_exposed(epoch, &secret));
+                Ok(last.insert(known(self.cities, acts, linkage)).clone())
+            }
+        }
     }
 }
 

@@ -2,16 +2,17 @@
 
 use hefu_federation::append::{Head, plan};
 use hefu_federation::entry::Audience;
+use hefu_node::clock::Clock;
 use hefu_node::folder::Folder;
 use hefu_node::keys::{Keys, Recovery};
 use hefu_node::sequencer::{Parts, Sealed, publish_note, start};
 use hefu_node::store::{AgreementNo, GuardStore, LogStore, OWN, Payload, SEQUENCER, StoreError, StoreResult};
 use hefu_schemas::id::{Did, Digest, Origin, RecordId};
 use hefu_schemas::record::Kind;
-use hefu_tests::FakeClock;
-use hefu_tests::memory::{Faults, Memory, Model};
+use hefu_simulation::memory::{Faults, Memory, Model};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// The next append is written, and reported as failed.
@@ -41,7 +42,7 @@ async fn founded(dir: &TempDir, memory: &Memory, holder: &str) -> Parts {
     memory.append_own(fence, &plan, &[], &[]).await.unwrap();
     memory.release(SEQUENCER, "init").await.unwrap();
     let store = Arc::new(memory.clone());
-    let parts = Parts { store, keys, origin, folder, clock: Arc::new(FakeClock::default()), holder: holder.to_owned() };
+    let parts = Parts { store, keys, origin, folder, clock: Arc::new(Clock::default()), holder: holder.to_owned() };
     publish_note(&parts, &plan.head).await.unwrap();
     parts
 }
@@ -63,7 +64,9 @@ fn sealed() -> Sealed {
 
 /// The writer looks at the lease when it starts, and then not again for seconds: what a test sees in between is its own doing.
 async fn has_lease(memory: &Memory) {
-    hefu_tests::until("the lease is taken", async || memory.content().fence(SEQUENCER).is_some()).await;
+    while memory.content().fence(SEQUENCER).is_none() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 async fn published(memory: &Memory) -> u64 {

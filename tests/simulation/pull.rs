@@ -2,25 +2,26 @@
 
 use super::mutant::Mutant;
 use super::network::Ask;
-use super::node::{now, origin_no, seen_hash};
+use super::node::{now, origin_no, ring_of, seen_hash};
 use super::sim::Sim;
 use crate::memory::Memory;
 use hefu_federation::append::{Head, plan_data};
 use hefu_federation::checkpoint::Checkpoint;
 use hefu_federation::entry::Body;
 use hefu_federation::frontier::{Frontier, FrontierError, VerifiedEntries};
-use hefu_federation::pull::{CheckpointVerdict, PayloadState, State, Want, judge_checkpoint, plan};
-use hefu_federation::tile::{TILE_WIDTH, TileMap, TilePath, decode_hashes, split_bundle, tile_width};
-use hefu_federation::tree::{consistency_subtrees, prove_consistency, root_at, root_subtrees, verify_consistency};
+use hefu_federation::linkage::Linkage;
+use hefu_federation::prefix::{root_of, wanted_tiles};
+use hefu_federation::pull::{CheckpointVerdict, PayloadState, State, Want, is_to_contain, judge_checkpoint, plan};
+use hefu_federation::tile::{TILE_WIDTH, TilePath, split_bundle};
+use hefu_federation::tree::Hash;
 use hefu_federation::trust::KeyRing;
 use hefu_node::guard::stored_root;
-use hefu_node::node::ring_of;
 use hefu_node::problem::{Code, Outcome, Problem};
 use hefu_node::pull::{
     Wrong, dispute, early_corrections, judge_rows, label, note, verify, wanted, with_keys_of_corrected,
 };
 use hefu_node::registry::Known;
-use hefu_node::store::{ActRow, LogStore, OriginRow, PayloadStore, ReconcileStore};
+use hefu_node::store::{ActRow, AgreementStore, GuardStore, LogStore, OriginRow, PayloadStore, ReconcileStore};
 use std::sync::Arc;
 
 /// A round in progress.
@@ -69,7 +70,10 @@ impl Sim {
             Some(Want::Records { .. }) | None => {
                 let (memory, known) = (self.memory(at), self.known(at)?);
                 now(memory.settle(round.row.no))?;
-                if known.acts.contains_key(&round.row.origin) {
+                let known = if known.linkage.is_none() { self.exchange(at)? } else { known };
+                // Without its linkage no label is known: the search has not begun.
+                let linked = known.linkage.is_some() || self.is(Mutant::UnlinkedSearched);
+                if linked && known.acts.contains_key(&round.row.origin) {
                     let size = round.head.size();
                     if self.is(Mutant::LabelsSkipped) && self.rng.chance(30) {
                         now(memory.add_wanted(round.row.no, known.no, &[], size))?;
@@ -82,6 +86,22 @@ impl Sim {
         Ok(Some(round))
     }
 
+    /// Between log and records: the linkage, if the peer has it. It must be the one that the agreement commits to.
+    fn exchange(&mut self, at: Puller) -> Outcome<Arc<Known>> {
+        if let Some(bytes) = self.fetch(at.node, at.peer, &Ask::Linkage)? {
+            let secret: [u8; 64] = bytes.try_into().map_err(|_| misbehaved("a linkage of another length"))?;
+            let known = self.known(at)?;
+            let terms = &known.document.terms;
+            if Linkage::from_exposed(terms.linkage_epoch, &secret).commitment() != terms.linkage_commitment {
+                return Err(misbehaved("another linkage than the agreement's"));
+            }
+            now(self.memory(at).add_linkage(known.no, terms.linkage_epoch, &secret))?;
+            self.counts.linked_late += u64::from(!self.unsealed);
+            self.reload(at.node, at.process)?;
+        }
+        self.known(at)
+    }
+
     fn begin(&mut self, at: Puller) -> Outcome<Round> {
         // Another process may have pulled acts: production looks at the registry's version now and then.
         self.reload(at.node, at.process)?;
@@ -91,7 +111,7 @@ impl Sim {
             return Err(Problem::new(Code::SplitView, ""));
         }
         let head = now(memory.edge(no))?;
-        let ring = if head.size() > 0 { now(ring_of(&memory, &row))? } else { self.found(at, &row)? };
+        let ring = if head.size() > 0 { ring_of(&memory, &row)? } else { self.found(at, &row)? };
         let state = State { size: head.size(), frontier: None, checkpoint: None, wanted: Vec::new(), stopped: false };
         Ok(Round { row, ring, head, state, note: Vec::new(), records: None })
     }
@@ -129,12 +149,10 @@ impl Sim {
             CheckpointVerdict::Split => return Err(self.split(at, round, &checkpoint)?),
             CheckpointVerdict::Stale => self.counts.stale += 1,
             CheckpointVerdict::Same | CheckpointVerdict::Newer => {
-                now(hefu_node::store::GuardStore::add_seen_note(
-                    &memory,
-                    &seen_hash(&round.row.origin),
-                    checkpoint.size,
-                    &shown,
-                ))?;
+                let hash = seen_hash(&round.row.origin);
+                self.compare_with_seen(at, round, &hash, &checkpoint)?;
+                now(memory.add_seen_note(&hash, checkpoint.size, &shown))?;
+                self.audit.saw(at.node, at.peer, &memory, &shown);
                 if checkpoint.size == size {
                     now(memory.set_note(round.row.no, size, &shown))?;
                 }
@@ -179,22 +197,32 @@ impl Sim {
         }
     }
 
-    fn is_forked(&mut self, at: Puller, round: &Round, checkpoint: &Checkpoint) -> Outcome<bool> {
-        let size = round.head.size();
-        let Ok(path) = consistency_subtrees(size, checkpoint.size) else { return Ok(false) };
-        let subtrees: Vec<(u32, u64)> = root_subtrees(size).into_iter().chain(path).collect();
-        let mut tiles = TileMap::default();
-        for (level, index) in TileMap::needed(&subtrees) {
-            let width = tile_width(checkpoint.size, level, index);
-            let bytes = self.required(at, TilePath::Hashes { level, index, width })?;
-            let Ok(hashes) = decode_hashes(&bytes, width) else { return Ok(false) };
-            tiles.insert(level, index, hashes);
+    /// The largest note that was seen of the log must be of the same log.
+    fn compare_with_seen(&mut self, at: Puller, round: &Round, hash: &str, checkpoint: &Checkpoint) -> Outcome<()> {
+        let seen = now(self.memory(at).seen_note(hash))?;
+        let Some(note) = seen.filter(|note| *note != round.note) else { return Ok(()) };
+        let Ok(seen) = round.ring.open_checkpoint(&note) else { return Ok(()) };
+        if !is_to_contain(checkpoint, round.head.size(), &seen) || self.is(Mutant::SeenUnchecked) {
+            return Ok(());
         }
-        let (Ok(theirs), Ok(proof)) = (root_at(&tiles, size), prove_consistency(&tiles, size, checkpoint.size)) else {
-            return Ok(false);
-        };
-        let proven = verify_consistency(size, checkpoint.size, &proof, &theirs, &checkpoint.root).is_ok();
-        Ok(proven && theirs != round.head.root())
+        match self.root_then(at, seen.size, checkpoint)? {
+            Some(root) if root == seen.root => Ok(()),
+            Some(_) => Err(self.split(at, round, checkpoint)?),
+            None => Err(misbehaved("its tiles do not lead from the note seen to its checkpoint")),
+        }
+    }
+
+    fn root_then(&mut self, at: Puller, size: u64, checkpoint: &Checkpoint) -> Outcome<Option<Hash>> {
+        let mut tiles = Vec::new();
+        for path in wanted_tiles(size, checkpoint) {
+            tiles.push((path, self.required(at, path)?));
+        }
+        Ok(root_of(size, checkpoint, &tiles))
+    }
+
+    fn is_forked(&mut self, at: Puller, round: &Round, checkpoint: &Checkpoint) -> Outcome<bool> {
+        let theirs = self.root_then(at, round.head.size(), checkpoint)?;
+        Ok(theirs.is_some_and(|theirs| theirs != round.head.root()))
     }
 
     fn entries(&mut self, at: Puller, round: &mut Round) -> Outcome<()> {
@@ -274,7 +302,7 @@ impl Sim {
     /// One page of records; whether the round goes on.
     fn records(&mut self, at: Puller, round: &mut Round, from: u64) -> Outcome<bool> {
         let (memory, known, no) = (self.memory(at), self.known(at)?, round.row.no);
-        if known.standing().opened_at(&round.row.origin).is_none() {
+        if known.linkage.is_none() || known.standing().opened_at(&round.row.origin).is_none() {
             return Ok(false);
         }
         let retry = !self.is(Mutant::WithheldDropped);

@@ -4,6 +4,8 @@ use super::audit::Violation;
 use super::mutant::Mutant;
 use super::rng::Rng;
 use super::sim::{Counts, Sim};
+use hefu_node::clock::Stopwatch;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -63,7 +65,7 @@ pub struct Failure {
 /// What came of many seeds.
 #[derive(Debug, Clone, Default)]
 pub struct Summary {
-    /// How many.
+    /// How many were run.
     pub seeds: u64,
     /// What happened in all of them.
     pub counts: Counts,
@@ -78,7 +80,7 @@ impl Summary {
         for (name, count) in self.counts.rows() {
             let _ = writeln!(text, "{count:>12} {name}");
         }
-        for Failure { seed, violation } in self.failures.iter().take(10) {
+        for Failure { seed, violation } in &self.failures {
             let _ = writeln!(text, "FAILED {}: {}\n  {}", violation.invariant, violation.detail, command(*seed, None));
         }
         text
@@ -88,7 +90,7 @@ impl Summary {
 /// The command that replays a seed.
 pub(super) fn command(seed: u64, mutant: Option<Mutant>) -> String {
     let mutant = mutant.map(|mutant| format!(" --mutant {}", mutant.code())).unwrap_or_default();
-    format!("cargo run --release -p hefu-tests --bin simulate -- --seed {seed:#x}{mutant}")
+    format!("cargo run --release -p hefu-simulation --bin simulate -- --seed {seed:#x}{mutant}")
 }
 
 /// The seed of a number: neighbours have nothing in common.
@@ -96,27 +98,91 @@ pub(super) fn seed_of(number: u64) -> u64 {
     Rng::new(number).next()
 }
 
-/// Runs the first `seeds` seeds from `first` on, on `threads` threads.
-pub fn run(first: u64, seeds: u64, threads: usize) -> Summary {
-    let (next, summary) = (AtomicU64::new(first), Mutex::new(Summary { seeds, ..Summary::default() }));
-    let work = || loop {
-        let number = next.fetch_add(1, Ordering::Relaxed);
-        if number >= first.saturating_add(seeds) {
-            return;
+/// How far a run has come.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    /// Seeds that are done.
+    pub done: u64,
+    /// Seeds of the run.
+    pub seeds: u64,
+    /// All below this number are done: a run that was broken off goes on there.
+    pub next: u64,
+    /// How long it has taken.
+    pub seconds: f64,
+}
+
+impl Progress {
+    /// For people.
+    pub fn text(&self) -> String {
+        let count = |seeds: u64| f64::from(u32::try_from(seeds).unwrap_or(u32::MAX));
+        let rate = count(self.done) / self.seconds.max(0.001);
+        let left = count(self.seeds - self.done) / rate.max(0.001);
+        format!(
+            "{} of {} seeds, {rate:.0} a second, {:.0} min left; to go on from here: --first {}",
+            self.done,
+            self.seeds,
+            (left / 60.0).ceil(),
+            self.next
+        )
+    }
+}
+
+/// Between two words on the progress.
+const PROGRESS_MS: u64 = 5_000;
+
+/// What the threads of a run share.
+struct Shared {
+    summary: Summary,
+    /// Numbers that are being run.
+    running: BTreeSet<u64>,
+    /// The next number.
+    next: u64,
+    /// When was last said how far the run has come.
+    told_ms: u64,
+}
+
+/// Runs `seeds` seeds from number `first` on, on `threads` threads. The first failure ends it, once the seeds that are being run are
+/// done. `tell` hears every few seconds how far it has come.
+pub fn run(first: u64, seeds: u64, threads: usize, tell: impl Fn(&Progress) + Sync) -> Summary {
+    let clock = Stopwatch::start();
+    let end = first.saturating_add(seeds);
+    let shared = Shared { summary: Summary::default(), running: BTreeSet::new(), next: first, told_ms: 0 };
+    let shared = Mutex::new(shared);
+    let lock = || shared.lock().unwrap_or_else(PoisonError::into_inner);
+    let take = || {
+        let mut shared = lock();
+        let number = shared.next;
+        if number >= end || !shared.summary.failures.is_empty() {
+            return None;
         }
-        let seed = seed_of(number);
-        let outcome = simulate(seed, None);
-        let mut summary = summary.lock().unwrap_or_else(PoisonError::into_inner);
-        summary.counts.add(&outcome.counts);
-        let first = outcome.violations.into_iter().next();
-        summary.failures.extend(first.map(|violation| Failure { seed, violation }));
+        shared.next += 1;
+        shared.running.insert(number);
+        Some(number)
+    };
+    let work = || {
+        while let Some(number) = take() {
+            let seed = seed_of(number);
+            let outcome = simulate(seed, None);
+            let mut shared = lock();
+            shared.running.remove(&number);
+            shared.summary.seeds += 1;
+            shared.summary.counts.add(&outcome.counts);
+            let failed = outcome.violations.into_iter().next();
+            shared.summary.failures.extend(failed.map(|violation| Failure { seed, violation }));
+            let now_ms = clock.milliseconds();
+            if now_ms >= shared.told_ms + PROGRESS_MS {
+                shared.told_ms = now_ms;
+                let next = shared.running.first().copied().unwrap_or(shared.next);
+                tell(&Progress { done: shared.summary.seeds, seeds, next, seconds: clock.seconds() });
+            }
+        }
     };
     std::thread::scope(|scope| {
         for _ in 0..threads.max(1) {
             scope.spawn(|| on_one_thread(work));
         }
     });
-    let mut summary = summary.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut summary = shared.into_inner().unwrap_or_else(PoisonError::into_inner).summary;
     summary.failures.sort_by_key(|failure| failure.seed);
     summary
 }

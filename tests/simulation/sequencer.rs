@@ -196,7 +196,8 @@ impl Shell<'_> {
     /// A note is on the disk, from where it may get out: before that it was nowhere but in the process.
     fn leaves(&mut self, checkpoint: &Checkpoint) {
         if self.honest {
-            self.audit.signs(self.number, &self.memory, checkpoint, *self.fate, self.process.unguarded);
+            let label = (self.process.knew, self.process.unguarded);
+            self.audit.signs(self.number, &self.memory, checkpoint, *self.fate, label);
         }
     }
 

@@ -1,12 +1,12 @@
 //! The end of a simulation: all trouble stops, and what was promised must have come about within a bound.
 
-use super::audit::{Audit, leaves};
-use super::node::{Batch, now, origin_no};
-use super::sim::{Faults, Sim};
+use super::node::{Batch, Node, origin_no};
+use super::pull::Puller;
+use super::sim::{Counts, Faults, Sim};
 use hefu_federation::entry::Act;
 use hefu_federation::pull::PayloadState;
 use hefu_node::problem::{Code, Outcome};
-use hefu_node::store::{LogStore, OWN};
+use hefu_node::store::OWN;
 
 /// Rounds with every peer until all that is wanted must be there: one for acts, one for the records behind them, one for records
 /// that waited for others, one to spare.
@@ -37,6 +37,11 @@ impl Sim {
             }
         }
         for number in 0..self.nodes.len() {
+            if !self.has_linkage(number) {
+                for peer in (0..self.nodes.len()).filter(|peer| *peer != number) {
+                    self.round(Puller { node: number, process: 0, peer });
+                }
+            }
             if !self.has_opened(number) {
                 let _ = self.act(number, 0, Act::Open);
             }
@@ -50,10 +55,7 @@ impl Sim {
             let goes_on = !node.honest() || excused || !signs || result.is_ok();
             self.audit.require(goes_on, "drafts-go-on", || format!("city {number}: {:?}", result.err()));
         }
-        for _ in 0..ROUNDS {
-            self.now_ms += 60_000;
-            self.pull_all();
-        }
+        self.rounds();
         self.look();
         self.mend();
         self.check_receipts();
@@ -61,17 +63,31 @@ impl Sim {
             for peer in (0..self.nodes.len()).filter(|peer| *peer != node) {
                 if self.node(node).honest() {
                     self.check_forks(node, peer);
-                    self.count_silent(node, peer);
                     self.check_arrived(node, peer);
                 }
             }
         }
         self.check_tallies();
+        self.check_audit();
         self.counts.own_forks += u64::try_from(self.audit.forked.len()).unwrap_or(0);
         self.counts.store_calls += self.nodes.iter().map(|node| node.disk.state().calls).sum::<u64>();
         for node in 0..self.nodes.len() {
             let size = self.node(node).memory.content().logs.get(&OWN).map_or(0, |log| log.size);
             self.mark("end", &[size, u64::try_from(self.node(node).receipts.len()).unwrap_or(0)]);
+        }
+    }
+
+    /// All pull all, as often as it may take. Where all are honest, a round that brought nothing would be the same again.
+    fn rounds(&mut self) {
+        let brought = |counts: &Counts| (counts.entries, counts.held, counts.splits);
+        for nth in 0..ROUNDS {
+            let before = brought(&self.counts);
+            self.now_ms += 60_000;
+            self.pull_all();
+            // The first one may have gone on with rounds that had begun before.
+            if nth > 0 && before == brought(&self.counts) && self.nodes.iter().all(Node::honest) {
+                return;
+            }
         }
     }
 
@@ -91,31 +107,36 @@ impl Sim {
             any |= self.repair(number);
         }
         if any {
-            for _ in 0..ROUNDS {
-                self.now_ms += 60_000;
-                self.pull_all();
-            }
+            self.rounds();
             self.look();
         }
     }
 
-    /// A receipt that was given is in the log, unless the disk itself lost it.
+    /// A receipt that was given is in the log, unless the disk itself lost it since.
     fn check_receipts(&mut self) {
         for number in 0..self.nodes.len() {
-            let node = self.node(number);
-            if node.honest() && !node.fate.set_back {
-                let lost = Audit::lost(&node.memory, &node.receipts);
+            let Some(node) = self.nodes.get(number) else { continue };
+            if node.honest() {
+                let since = node.receipts.get(node.receipts_before..).unwrap_or_default();
+                let lost = self.audit.lost(number, &node.memory, since);
                 self.audit.require(lost == 0, "no-receipt-is-lost", || format!("city {number}: {lost}"));
             }
         }
     }
 
-    /// Whoever holds entries that a peer's log contradicts has noticed.
+    /// Whoever holds entries that a peer's log contradicts, or has seen a note that it contradicts, has noticed.
     fn check_forks(&mut self, node: usize, peer: usize) {
-        let no = origin_no(node, peer);
-        let published = self.node(peer).memory.content().logs.get(&OWN).and_then(|log| Some(log.note.as_ref()?.0));
-        let theirs = leaves(&self.node(peer).memory.content(), OWN, published.unwrap_or(0));
-        let ours = leaves(&self.node(node).memory.content(), no, u64::MAX);
+        let (mine, its) = (self.node(node).memory.clone(), self.node(peer).memory.clone());
+        let notes = self.audit.notes(node, peer, &mine);
+        let model = its.content();
+        let published = model.logs.get(&OWN).and_then(|log| Some(log.note.as_ref()?.0)).unwrap_or(0);
+        let log = self.audit.logs.look(peer, OWN, &model);
+        let theirs = log.first(published).to_vec();
+        // A note beyond the log says nothing of it until it is as long again.
+        let seen_other = notes.iter().any(|(size, root)| *size <= published && log.root(*size) != Some(*root));
+        let seen_more = notes.iter().any(|(size, _)| *size > published);
+        drop(model);
+        let ours = self.audit.logs.look(node, origin_no(node, peer), &mine.content()).leaves();
         let common = ours.len().min(theirs.len());
         let same = ours.get(..common) == theirs.get(..common);
         // What a hostile city shows to one it need not show to another.
@@ -124,27 +145,39 @@ impl Sim {
         self.audit.require(same || stopped || !shown, "forks-are-reported", || {
             format!("city {node} holds another log of {peer} and has not noticed")
         });
-        let false_alarm = stopped && shown && !self.audit.forked.contains(&peer);
+        self.audit.require(!seen_other || stopped || !shown, "forks-are-reported", || {
+            format!("city {node} has seen a note of another log of {peer} and has not noticed")
+        });
+        let forked = self.audit.forked.contains(&peer);
+        self.counts.noticed_by_note += u64::from(shown && stopped && same && seen_other);
+        self.counts.silent += u64::from(shown && forked && seen_more && !stopped);
+        let false_alarm = stopped && shown && !forked;
         self.audit.require(!false_alarm, "no-false-alarm", || format!("city {node} has stopped pulling {peer}"));
     }
 
     pub(super) fn is_stopped(&self, node: usize, peer: usize) -> bool {
-        let rows = now(self.node(node).memory.copy().origins()).unwrap_or_default();
-        rows.iter().any(|row| row.no == origin_no(node, peer) && row.stopped.is_some())
+        let model = self.node(node).memory.content();
+        model.origin_row(origin_no(node, peer)).is_some_and(|row| row.stopped.is_some())
     }
 
     /// Every record of an honest city is at every honest peer.
     fn check_arrived(&mut self, node: usize, peer: usize) {
         let theirs = self.node(peer);
-        if !theirs.honest() || theirs.fate.set_back || theirs.fate.entry_flipped {
+        // Of a city that signed two histories everybody keeps what he has.
+        if !theirs.honest() || self.audit.forked.contains(&peer) {
             return;
         }
+        let fate = theirs.fate;
         let published = theirs.memory.content().logs.get(&OWN).and_then(|log| Some(log.note.as_ref()?.0)).unwrap_or(0);
         let records = theirs.memory.content().payload_rows(OWN);
         let no = origin_no(node, peer);
         let size = self.node(node).memory.content().logs.get(&no).map_or(0, |log| log.size);
+        // What a city lacks that was put back, it cannot serve: not before the newest data are brought back.
+        if fate.set_back && size > published {
+            return;
+        }
         self.audit.require(size == published, "all-arrives", || {
-            format!("city {node} has {size} of {published} entries of {peer}")
+            format!("city {node} has {size} of {published} entries of {peer}, {fate:?}")
         });
         let held = self.node(node).memory.content().payload_rows(no);
         for record in records.iter().filter(|record| record.index < published) {
@@ -152,8 +185,20 @@ impl Sim {
             let is_held = arrived.is_some_and(|row| row.state == PayloadState::Held);
             self.audit.require(is_held, "all-arrives", || {
                 let state = arrived.map(|row| (row.state.code(), row.reason.clone()));
-                format!("city {node}: entry {} of {peer}: {state:?}", record.index)
+                format!("city {node}: entry {} of {peer}: {state:?}, {fate:?}", record.index)
             });
+        }
+    }
+
+    /// What the audit remembers of the logs is what lies on the disks.
+    fn check_audit(&mut self) {
+        for node in 0..self.nodes.len() {
+            let memory = self.node(node).memory.clone();
+            for of in 0..self.nodes.len() {
+                let (model, no) = (memory.content(), origin_no(node, of));
+                let is_true = self.audit.logs.look(node, no, &model).is_true(no, &model);
+                self.audit.require(is_true, "audit-is-true", || format!("city {node}: the log of {of}"));
+            }
         }
     }
 
@@ -175,8 +220,7 @@ impl Sim {
     fn check_stated(&mut self, nodes: &[usize], result: Outcome<()>) {
         let Err(problem) = result else { return };
         self.counts.unstated += 1;
-        let contradicts =
-            !self.audit.forked.is_empty() || self.nodes.iter().any(|node| !node.honest() || node.fate.set_back);
+        let contradicts = !self.audit.forked.is_empty() || self.nodes.iter().any(|node| !node.honest());
         let excused = match problem.code {
             Code::Damaged => nodes.iter().any(|node| self.node(*node).fate.entry_flipped),
             Code::SplitView => contradicts,

@@ -1,10 +1,10 @@
 //! One simulation: nodes, network and clock under one stream of random numbers.
 
 use super::audit::Audit;
-use super::cities::{MAX_CITIES, START_MS, agreement, city};
+use super::cities::{MAX_CITIES, START_MS, agreement, city, linkage};
 use super::disk::MAX_CUT;
 use super::mutant::Mutant;
-use super::node::{Batch, Hostile, Node, Process, Shell, size_of};
+use super::node::{Batch, Hostile, Node, Process, Shell, now, size_of};
 use super::pull::Puller;
 use super::rng::Rng;
 use hefu_federation::checkpoint::Checkpoint;
@@ -12,7 +12,7 @@ use hefu_federation::entry::Act;
 use hefu_federation::mutant as hook;
 use hefu_node::problem::{Outcome, Problem};
 use hefu_node::sequencer::NewAct;
-use hefu_node::store::DraftRow;
+use hefu_node::store::{AgreementNo, AgreementStore, DraftRow};
 use std::collections::BTreeMap;
 
 /// Which trouble a simulation has: seeds differ in it, so that each trouble also comes alone.
@@ -82,7 +82,7 @@ counts! {
     doubled: "requests doubled", late: "answers late", garbled: "answers garbled", stale: "old checkpoints shown",
     forks: "forks by hostile cities", forged: "records forged", unguarded: "starts without an answer",
     refusals: "starts that refuse to sign", own_forks: "forks by restored cities", splits: "split views found",
-    silent: "peers that saw a note of another history and hold none of it", opened_late: "agreements opened late",
+    noticed_by_note: "of them by a note alone", silent: "peers that saw a longer note than a restored city has again", opened_late: "agreements opened late", linked_late: "linkages that came late",
     scrubs: "runs of fsck", repaired: "damaged records put back", unstated: "tallies that could not be computed",
 }
 
@@ -99,6 +99,8 @@ pub(super) struct Sim {
     pub(super) parted: BTreeMap<(usize, usize), i64>,
     /// Checkpoints that are still on their way somewhere.
     pub(super) old_notes: BTreeMap<usize, Vec<Vec<u8>>>,
+    /// The linkage has not been sealed to those who have not opened the agreement.
+    pub(super) unsealed: bool,
     /// FNV-1a over all that happened.
     trace: u64,
 }
@@ -120,11 +122,13 @@ impl Sim {
             counts: Counts::default(),
             parted: BTreeMap::new(),
             old_notes: BTreeMap::new(),
+            unsealed: true,
             trace: 0xCBF2_9CE4_8422_2325,
         };
         let late = faults.late.then(|| sim.rng.position(cities));
         sim.counts.opened_late = u64::from(faults.late);
         sim.set_up(late);
+        sim.unsealed = false;
         sim.faults = faults;
         if faults.hostile
             && cities > 2
@@ -142,8 +146,11 @@ impl Sim {
         sim
     }
 
-    /// All start, sign the agreement, pull each other, and open it: without trouble. One may be late with opening it.
+    /// All start, sign the agreement, pull each other, and open it: without trouble. To one the linkage may come late: it cannot open it yet.
     fn set_up(&mut self, late: Option<usize>) {
+        for node in self.nodes.iter().filter(|node| late != Some(node.number)) {
+            let _ = now(node.memory.add_linkage(AgreementNo(3), 1, &linkage().expose()));
+        }
         for act in [Act::Sign, Act::Open] {
             for node in 0..self.nodes.len() {
                 if act == Act::Sign {
@@ -161,6 +168,11 @@ impl Sim {
     pub(super) fn act(&mut self, number: usize, process: usize, act: Act) -> Outcome<Vec<DraftRow>> {
         let acts = vec![NewAct { digest: agreement(self.nodes.len()).digest, act, on: None }];
         self.publish(number, process, &Batch { acts, ..Batch::default() }, false)
+    }
+
+    /// Whether the linkage of the agreement has reached a city.
+    pub(super) fn has_linkage(&self, number: usize) -> bool {
+        self.node(number).registry().is_ok_and(|known| known.linkage.is_some())
     }
 
     /// Whether a city has opened the agreement, by its own log.
@@ -245,6 +257,7 @@ impl Sim {
             // Beside a guard file that is gone it is as if that were put back, too.
             node.fate.guard_too |= node.disk.state().guard.is_none();
             node.fate.set_back = true;
+            node.receipts_before = node.receipts.len();
         }
         self.counts.crashes += 1;
         if cut {
@@ -259,11 +272,13 @@ impl Sim {
         let seen = self.ask_seen(number);
         let node = self.node_mut(number);
         let known = node.registry()?;
-        let head = node.memory.content().logs.get(&hefu_node::store::OWN).map_or(0, |log| log.size);
+        let memory = node.memory.clone();
         // What was garbled on its way says nothing.
         let key = city(number).log.public();
-        let genuine = seen.iter().filter(|note| Checkpoint::open(note, &city(number).origin, &key).is_ok());
-        node.fate.unknowable = genuine.map(|note| size_of(note)).all(|size| size <= head);
+        let genuine: Vec<Checkpoint> =
+            seen.iter().filter_map(|note| Checkpoint::open(note, &city(number).origin, &key).ok()).collect();
+        let knew = self.audit.knows(number, &memory, &genuine);
+        let node = self.node_mut(number);
         node.starts += 1;
         let fresh = Process {
             holder: format!("serve-{process}"),
@@ -272,6 +287,7 @@ impl Sim {
             fence: None,
             signing: Err("starting".to_owned()),
             unguarded: false,
+            knew,
             known,
             paused: None,
             rounds: BTreeMap::new(),
@@ -290,11 +306,9 @@ impl Sim {
         self.counts.unguarded += u64::from(unguarded);
         self.counts.refusals += u64::from(!signs);
         self.mark("start", &[u64::from(signs), u64::from(unguarded)]);
-        let node = self.node(number);
-        if node.honest() && node.fate.set_back && signs && !unguarded && !node.fate.unknowable {
-            let (lost, memory) = (Audit::lost(&node.memory, &node.receipts), node.memory.clone());
-            drop(memory);
-            self.audit.require(lost == 0, "loss-is-reported", || format!("city {number} signs, {lost} receipts lost"));
+        if let Some(node) = self.nodes.get(number).filter(|node| node.honest()) {
+            let lost = self.audit.lost(number, &memory, &node.receipts);
+            self.audit.started(number, lost, node.fate, knew, signs, unguarded);
         }
         Ok(())
     }

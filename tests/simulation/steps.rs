@@ -13,7 +13,7 @@ use hefu_federation::trust::Revocation;
 use hefu_node::codec::decompress;
 use hefu_node::pull::dispute;
 use hefu_node::sequencer::Sealed;
-use hefu_node::store::{LogStore, OWN, PayloadStore};
+use hefu_node::store::OWN;
 use hefu_schemas::id::{Digest, RecordId};
 use jiff::civil::Date;
 
@@ -46,7 +46,12 @@ impl Sim {
             }
             65..=88 => {
                 if let Some(peer) = self.other(number) {
-                    self.pull(Puller { node: number, process, peer });
+                    let at = Puller { node: number, process, peer };
+                    if self.faults.drops && self.rng.chance(25) {
+                        self.glimpse(at);
+                    } else {
+                        self.pull(at);
+                    }
                 }
             }
             89..=90 => {
@@ -57,6 +62,14 @@ impl Sim {
                 }
             }
             _ => self.misbehave(),
+        }
+    }
+
+    /// Two requests, and then the line is gone: a round that had not begun has seen a note, and stored nothing.
+    fn glimpse(&mut self, at: Puller) {
+        let _ = self.pull(at) && self.pull(at);
+        if let Some(process) = self.node_mut(at.node).processes.get_mut(at.process).and_then(Option::as_mut) {
+            process.rounds.remove(&at.peer);
         }
     }
 
@@ -91,9 +104,11 @@ impl Sim {
     }
 
     fn keys_of_own(&self, number: usize, id: RecordId) -> Vec<hefu_federation::reconcile::key::Key> {
-        let memory = self.node(number).memory.copy();
-        let index = now(memory.index_of(OWN, id)).ok().flatten();
-        let row = index.and_then(|index| now(memory.row(OWN, index)).ok().flatten());
+        let row = {
+            let model = self.node(number).memory.content();
+            let log = model.logs.get(&OWN);
+            log.and_then(|log| log.rows.get(log.ids.get(&id)?).cloned())
+        };
         row.map(|row| keys_of_row(&row)).unwrap_or_default()
     }
 
@@ -102,7 +117,7 @@ impl Sim {
             return;
         }
         if !self.has_opened(number) {
-            if self.rng.chance(25) {
+            if self.has_linkage(number) && self.rng.chance(25) {
                 let result = self.act(number, process, Act::Open);
                 self.mark("open", &[u64::from(result.is_ok())]);
             }
@@ -220,7 +235,7 @@ impl Sim {
             let memory = self.node(number).memory.clone();
             let after = memory.content().logs.get(&OWN).map_or(0, |log| log.size);
             let revocation = Revocation { multikey: text(generation), from, at: after };
-            let row = now(memory.copy().origins()).ok().and_then(|rows| rows.into_iter().next());
+            let row = memory.content().origin_row(OWN).cloned();
             if let (Some(row), Ok(known)) = (row, self.node(number).registry()) {
                 let _ = now(dispute(&memory, &row, &known, &revocation));
             }
@@ -259,9 +274,7 @@ impl Sim {
             3 => self.copy_or_put_back(number),
             4 => {
                 if let Some(other) = self.other(number) {
-                    let until = self.now_ms + 1_000 + i64::try_from(self.rng.below(60_000)).unwrap_or(0);
-                    self.counts.parts += 1;
-                    self.parted.insert((number.min(other), number.max(other)), until);
+                    self.part(number, other);
                 }
             }
             5 if !self.has(number, 1 - process) => {
@@ -291,6 +304,13 @@ impl Sim {
         }
     }
 
+    /// Two cities cannot reach each other for a while.
+    fn part(&mut self, one: usize, two: usize) {
+        let until = self.now_ms + 1_000 + i64::try_from(self.rng.below(60_000)).unwrap_or(0);
+        self.counts.parts += 1;
+        self.parted.insert((one.min(two), one.max(two)), until);
+    }
+
     fn flip(&mut self, number: usize) {
         self.counts.flips += 1;
         if self.rng.chance(50) {
@@ -312,9 +332,15 @@ impl Sim {
     fn copy_or_put_back(&mut self, number: usize) {
         let with_guard = self.rng.chance(50);
         let put_back = self.rng.chance(40);
+        let is_put_back = put_back && !self.node(number).snapshots.is_empty();
+        let glimpsed = self.rng.chance(50);
+        if let Some(node) = self.other(number).filter(|_| is_put_back && with_guard && glimpsed) {
+            // Somebody has just asked how far it is.
+            self.glimpse(Puller { node, process: 0, peer: number });
+        }
         let node = self.node_mut(number);
         let guard = node.disk.state().guard.clone();
-        if node.snapshots.is_empty() || !put_back {
+        if !is_put_back {
             if !node.fate.guard_lost {
                 let copy = node.memory.content().clone();
                 let generations = (node.generation, node.recovery);
@@ -337,6 +363,7 @@ impl Sim {
         // An old database beside a guard file that is gone is the same as both put back.
         let guard_too = node.fate.guard_too || with_guard || node.disk.state().guard.is_none();
         node.fate = Fate { set_back: true, guard_too, ..node.fate };
+        node.receipts_before = node.receipts.len();
         node.backlog.clear();
         node.open.clear();
         if with_guard {
@@ -345,6 +372,13 @@ impl Sim {
             self.counts.restores += 1;
         }
         self.audit.forget(number);
+        if with_guard && self.rng.chance(50) {
+            // It starts at once, and nobody answers.
+            for other in (0..self.nodes.len()).filter(|other| *other != number) {
+                self.part(number, other);
+            }
+            let _ = self.start(number, 0);
+        }
         self.mark("put back", &[u64::from(with_guard)]);
     }
 }

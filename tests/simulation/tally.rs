@@ -1,7 +1,7 @@
 //! Reconciling and comparing, by the very functions of production.
 
 use super::mutant::Mutant;
-use super::node::{now, origin_no};
+use super::node::{now, origin_no, ring_of};
 use super::records::keys_of_row;
 use super::sim::Sim;
 use crate::memory::Memory;
@@ -10,7 +10,6 @@ use hefu_federation::reconcile::key::Key;
 use hefu_federation::reconcile::tally::{Comparison, Statement, compare};
 use hefu_federation::trust::KeyRing;
 use hefu_node::codec::decompress;
-use hefu_node::node::ring_of;
 use hefu_node::problem::Outcome;
 use hefu_node::registry::Known;
 use hefu_node::store::{LogStore, OriginNo, PayloadRow};
@@ -100,7 +99,7 @@ impl Sim {
         let mut rings = BTreeMap::new();
         for row in now(memory.origins())? {
             if now(memory.head(row.no))?.size > 0 {
-                rings.insert(row.no, now(ring_of(&memory, &row))?);
+                rings.insert(row.no, ring_of(&memory, &row)?);
             }
         }
         let by_no = |no: OriginNo| (0..self.nodes.len()).find(|n| origin_no(node, *n) == no);

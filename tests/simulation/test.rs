@@ -7,7 +7,7 @@ mod outcome;
 
 #[cfg(test)]
 mod tests {
-    use hefu_tests::simulation::{Mutant, hunt, replay, run, table};
+    use hefu_simulation::{Mutant, hunt, replay, run, table};
 
     /// Seeds within which each planted fault must be caught.
     const BOUND: u64 = 600;
@@ -23,7 +23,7 @@ mod tests {
 
     #[test]
     fn every_invariant_holds_on_every_seed() {
-        let summary = run(0, seeds(), threads());
+        let summary = run(0, seeds(), threads(), |_| ());
         println!("{}", summary.text());
         assert!(summary.failures.is_empty(), "{} of {} seeds fail", summary.failures.len(), summary.seeds);
     }

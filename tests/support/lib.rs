@@ -11,12 +11,9 @@ pub mod faulty;
 pub mod federation;
 pub mod http;
 pub mod local;
-pub mod memory;
 pub mod node;
 pub mod postgres;
 pub mod process;
-#[path = "../simulation/mod.rs"]
-pub mod simulation;
 pub mod snapshot;
 pub mod wait;
 
@@ -24,6 +21,7 @@ pub use check::check_log;
 pub use draft::Drafts;
 pub use federation::TestFederation;
 pub use hefu_node::clock::Clock as FakeClock;
+pub use hefu_simulation::memory;
 pub use node::TestNode;
 pub use process::{Serving, hefu};
 pub use snapshot::Snapshots;

@@ -361,3 +361,51 @@ async fn a_larger_checkpoint_without_its_log_leaves_no_trace() {
     assert_eq!(states(&node, row.no).await.into_iter().collect::<Vec<_>>(), [(Held, 20)]);
     world.assert_unharmed(&node, "a larger note").await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_does_not_show_that_it_goes_on_from_a_note_that_was_seen() {
+    let world = World::agreed().await;
+    world.publish(RECORDS).await;
+    let node = world.copy_of_kunming().await;
+    let row = peer(&node, &world.chengdu).await;
+    let before = node.store.head(row.no).await.unwrap();
+    let origin = Digest::of(world.chengdu.city.origin.as_str().as_bytes()).to_string();
+    // The note comes, and nothing of the log behind it.
+    world.liar.lie(|path, answer| if path.starts_with("/tile") { Answer::new(404, "gone") } else { answer });
+    pull_from(&node, &world.chengdu).await.expect_err("a note alone");
+    let seen = note(&world.cd).await;
+    assert_eq!(node.store.seen_note(&origin).await.unwrap().as_ref(), Some(&seen));
+    let mut data = entries(&world.cd).await;
+    let last = data[data.len() - 1].clone();
+    data.resize(data.len() + 30, altered(&last));
+    let longer = Forged::new(&world.chengdu, &keys_of(&world.chengdu), data);
+    type Spoil = fn(Answer) -> Answer;
+    let cases: [(&str, Spoil); 3] = [
+        ("damaged", |mut answer| {
+            flip(&mut answer.body, 10);
+            answer
+        }),
+        ("cut off", |mut answer| {
+            answer.body.pop();
+            answer
+        }),
+        ("missing", |_| Answer::new(404, "gone")),
+    ];
+    for (name, spoil) in cases {
+        let told = longer.clone();
+        world.liar.lie(move |path, answer| {
+            let answer = told.answer(path, answer);
+            if path.starts_with("/tile/0") || path.starts_with("/tile/1") { spoil(answer) } else { answer }
+        });
+        let problem = pull_from(&node, &world.chengdu).await.expect_err(name);
+        assert_eq!(problem.code, Code::PeerMisbehaved, "{name}: {problem}");
+        assert_eq!(node.store.seen_note(&origin).await.unwrap().as_ref(), Some(&seen), "{name}: no newer note is seen");
+        assert_eq!(node.store.head(row.no).await.unwrap(), before, "{name}");
+        assert_eq!(peer(&node, &world.chengdu).await.stopped, None, "{name}: nobody is accused");
+    }
+    let told = longer.clone();
+    world.liar.lie(move |path, answer| told.answer(path, answer));
+    let problem = pull_from(&node, &world.chengdu).await;
+    assert_eq!(problem.map(|report| report.size).ok(), Some(longer.size), "a log that shows it is pulled");
+    assert_eq!(node.store.seen_note(&origin).await.unwrap(), Some(longer.note));
+}

@@ -43,7 +43,9 @@ fn schemas_and_federation_know_no_network_no_database_and_no_async_runtime() {
 fn nothing_depends_the_other_way() {
     assert!(!tree("hefu-schemas").iter().any(|name| name.starts_with("hefu-") && name != "hefu-schemas"));
     assert!(!tree("hefu-federation").contains("hefu-node"));
-    assert!(!tree("hefu-node").contains("hefu-tests"));
+    let node = tree("hefu-node");
+    assert!(!node.contains("hefu-tests") && !node.contains("hefu-simulation"));
+    assert!(!tree("hefu-simulation").contains("hefu-tests"));
 }
 
 #[test]

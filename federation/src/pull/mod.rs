@@ -116,6 +116,15 @@ pub fn judge_checkpoint(checkpoint: &Checkpoint, size: u64, own_root: Option<Has
     }
 }
 
+/// Whether a note of the log that we have seen says something of a checkpoint that our entries do not: it lies behind what we hold, and
+/// within the checkpoint. Then the log of the checkpoint must have the note's root at the note's size
+/// ([`prefix::root_of`](crate::prefix::root_of)), before the checkpoint counts as seen.
+///
+/// What lies within our entries has been compared with them; a note beyond the checkpoint is compared when the log is as long again.
+pub fn is_to_contain(checkpoint: &Checkpoint, size: u64, seen: &Checkpoint) -> bool {
+    size < seen.size && seen.size <= checkpoint.size
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,6 +201,16 @@ mod tests {
             ("root not known", 6, None, CheckpointVerdict::Newer),
         ] {
             assert_eq!(judge_checkpoint(&checkpoint(5), size, own_root), verdict, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_note_that_was_seen_between_our_entries_and_the_checkpoint_is_to_be_contained() {
+        for (size, seen, shown, compared) in
+            [(4, 5, 9, true), (4, 9, 9, true), (0, 1, 1, true), (5, 5, 9, false), (6, 5, 9, false), (4, 9, 8, false)]
+        {
+            let contained = is_to_contain(&checkpoint(shown), size, &checkpoint(seen));
+            assert_eq!(contained, compared, "{size} {seen} {shown}");
         }
     }
 }

@@ -27,6 +27,10 @@ impl PayloadState {
         Self::Invalid,
         Self::Quarantined,
     ];
+    /// Whether a record in this state takes its id: a forged one must not block the real one.
+    pub fn takes_id(self) -> bool {
+        matches!(self, Self::Held | Self::Pending | Self::Restricted | Self::Quarantined)
+    }
     /// The number in the store; never reused for another state.
     pub fn number(self) -> i64 {
         match self {

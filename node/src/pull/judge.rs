@@ -21,7 +21,7 @@ use hefu_schemas::gate::MAX_RECORD_LEN;
 use hefu_schemas::id::{Did, RecordId};
 use hefu_schemas::scan::{Scanned, scan};
 use rayon::prelude::*;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -183,7 +183,11 @@ pub async fn with_keys_of_corrected(
     peer: OriginNo,
     mut rows: Vec<(PayloadRow, Vec<Key>)>,
 ) -> Outcome<Vec<(PayloadRow, Vec<Key>)>> {
-    let in_page: HashMap<u64, Vec<Key>> = rows.iter().map(|(row, keys)| (row.index, keys_of_record(keys))).collect();
+    let mut in_page: HashMap<u64, Vec<Key>> =
+        rows.iter().map(|(row, keys)| (row.index, keys_of_record(keys))).collect();
+    for index in with_known_ids(store, peer, &rows).await? {
+        in_page.insert(index, Vec::new());
+    }
     for (row, keys) in &mut rows {
         let (Some(of), PayloadState::Held) = (row.of, row.state) else { continue };
         keys.extend(match in_page.get(&of) {
@@ -194,6 +198,30 @@ pub async fn with_keys_of_corrected(
         keys.dedup();
     }
     Ok(rows)
+}
+
+/// The records of a page that will be turned down for their ids, of those that others in it correct. Their keys are nobody's: a
+/// correction that comes in a later page does not get them, and the result may not depend on pages.
+async fn with_known_ids(store: &dyn Store, peer: OriginNo, rows: &[(PayloadRow, Vec<Key>)]) -> Outcome<Vec<u64>> {
+    let corrected: HashSet<u64> = rows.iter().filter_map(|(row, _)| row.of).collect();
+    let mut first: HashMap<RecordId, u64> = HashMap::new();
+    let mut asked = Vec::new();
+    for (row, _) in rows {
+        let Some(id) = row.id.filter(|_| row.state.takes_id()) else { continue };
+        let at = *first.entry(id).or_insert(row.index);
+        if corrected.contains(&row.index) {
+            asked.push((row.index, id, at));
+        }
+    }
+    if asked.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<RecordId> = asked.iter().map(|(_, id, _)| *id).collect();
+    let stored = store.indexes_of(peer, &ids).await?;
+    let refused = |((index, _, at), stored): ((u64, RecordId, u64), Option<u64>)| {
+        (stored.unwrap_or(at) != index).then_some(index)
+    };
+    Ok(asked.into_iter().zip(stored).filter_map(refused).collect())
 }
 
 /// The corrections that came before the records of a page that are held now, with the keys of these: they were filed under their

@@ -10,7 +10,7 @@ use hefu_schemas::text::Text;
 /// What is wrong with a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wrong {
-    /// A checkpoint of this size contradicts what is held: a split view, or a rollback that was written over.
+    /// A checkpoint of this size contradicts what is held or was seen: a split view, or a rollback that was written over.
     Split(u64),
     /// The peer does not show the entries from this index on that its checkpoint covers.
     Gap(u64),
@@ -27,11 +27,11 @@ pub async fn note(store: &dyn Store, peer: &OriginRow, wrong: Wrong, now_ms: i64
             size,
             Text::new(
                 format!(
-                    "{}出示的大小为{size}的检查点与已持有的日志矛盾，已停止拉取。请联系对方和其他缔约方。",
+                    "{}出示的大小为{size}的检查点与其先前出示的日志矛盾，已停止拉取。请联系对方和其他缔约方。",
                     peer.origin
                 ),
                 format!(
-                    "A checkpoint of size {size} that {} shows contradicts its log as held here. Pulling has stopped: tell it and the other parties.",
+                    "A checkpoint of size {size} that {} shows contradicts what it showed before. Pulling has stopped: tell it and the other parties.",
                     peer.origin
                 ),
             ),

@@ -120,6 +120,11 @@ impl Model {
         self.leases.get(name).filter(|lease| lease.holder.is_some()).map(|lease| lease.fence)
     }
 
+    /// The row of an origin.
+    pub fn origin_row(&self, origin: OriginNo) -> Option<&OriginRow> {
+        self.origins.get(&origin)
+    }
+
     /// Size of the largest note seen of an origin.
     pub fn seen_size(&self, origin_hash: &str) -> Option<u64> {
         self.seen.get(origin_hash).map(|(size, _)| *size)

@@ -10,12 +10,6 @@ use hefu_schemas::id::{Digest, RecordId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Only these take their id: a forged record must not block the real one.
-fn takes_id(state: PayloadState) -> bool {
-    use PayloadState as S;
-    matches!(state, S::Held | S::Pending | S::Restricted | S::Quarantined)
-}
-
 /// Whether an entry in this state is a fact under a key.
 pub(super) fn is_fact(key: &Key, state: PayloadState) -> bool {
     match state {
@@ -76,7 +70,7 @@ impl Model {
         let ids = &mut self.log_mut(origin)?.ids;
         let mut refused = Vec::new();
         for (index, (row, keys)) in fresh {
-            let Some(id) = row.id.filter(|_| takes_id(row.state)) else { continue };
+            let Some(id) = row.id.filter(|_| row.state.takes_id()) else { continue };
             let at = *ids.entry(id).or_insert(*index);
             if at != *index && !lax {
                 (row.state, row.reason, *keys) = (PayloadState::Invalid, Some(Check::IdNew.code().to_owned()), &[]);

@@ -15,6 +15,9 @@ mod damage;
 mod disk;
 mod guard;
 mod hostile;
+mod leaves;
+#[path = "../support/memory/mod.rs"]
+pub mod memory;
 mod mutant;
 mod network;
 mod node;
@@ -30,5 +33,5 @@ mod tally;
 
 pub use audit::Violation;
 pub use mutant::Mutant;
-pub use run::{Caught, Failure, Summary, hunt, replay, run, table};
+pub use run::{Caught, Failure, Progress, Summary, hunt, replay, run, table};
 pub use sim::Counts;

@@ -183,7 +183,8 @@ impl<'a> Round<'a> {
             }
             CheckpointVerdict::Same | CheckpointVerdict::Newer => {
                 let hash = Digest::of(self.peer.origin.as_str().as_bytes()).to_string();
-                self.compare_with_seen(&hash, &checkpoint).await?;
+                // Rare and deep: its future is kept out of that of every round.
+                Box::pin(self.compare_with_seen(&hash, &checkpoint)).await?;
                 self.node.store.add_seen_note(&hash, checkpoint.size, &note).await?;
                 if checkpoint.size == size {
                     self.node.store.set_note(self.peer.no, size, &note).await?;
@@ -202,7 +203,9 @@ impl<'a> Round<'a> {
                 self.state.frontier = Some(frontier);
                 Ok(())
             }
-            Err(FrontierError::Root) if self.is_forked(&checkpoint).await? => Err(self.split(&checkpoint).await?),
+            Err(FrontierError::Root) if Box::pin(self.is_forked(&checkpoint)).await? => {
+                Err(self.split(&checkpoint).await?)
+            }
             Err(error) => Err(self.misbehaved(error)),
         }
     }

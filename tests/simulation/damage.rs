@@ -6,6 +6,7 @@ use super::node::{now, origin_no};
 use super::sim::Sim;
 use crate::memory::Memory;
 use hefu_federation::pull::PayloadState;
+use hefu_node::codec::decompress;
 use hefu_node::fsck::{self, Report};
 use hefu_node::problem::Outcome;
 use hefu_node::registry::Registry;
@@ -24,13 +25,13 @@ impl Sim {
         now(fsck::stored(&memory, &registry))
     }
 
-    /// Own rows that are not what they were, and what they were.
+    /// Own rows that do not say what they said, and what they were. A bit of a compressed body may be one that says nothing.
     fn damaged(&self, number: usize) -> Vec<Arc<PayloadRow>> {
         let node = self.node(number);
         let rows = node.memory.content().payload_rows(OWN);
         let differs = |sound: &&Arc<PayloadRow>| {
             let row = rows.iter().find(|row| row.index == sound.index && row.id == sound.id);
-            row.is_some_and(|row| row.payload != sound.payload)
+            row.is_some_and(|row| says(row) != says(sound))
         };
         node.sound.iter().filter(differs).cloned().collect()
     }
@@ -48,7 +49,9 @@ impl Sim {
             return;
         }
         self.counts.scrubs += 1;
-        let reports = self.fsck(number).unwrap_or_default();
+        let result = self.fsck(number);
+        let failed = result.as_ref().err().map(ToString::to_string);
+        let reports = result.unwrap_or_default();
         let found: BTreeSet<String> = reports.iter().flat_map(|report| report.complaints.iter().cloned()).collect();
         let named = |row: &Arc<PayloadRow>| {
             let name = format!("payload of entry {}: ", row.index);
@@ -57,7 +60,7 @@ impl Sim {
         let all = damaged.iter().all(named) && found.len() == damaged.len() && reports.len() == self.nodes.len();
         self.audit.require(all, "damage-is-found", || {
             let indexes: Vec<u64> = damaged.iter().map(|row| row.index).collect();
-            format!("city {number}: damaged {indexes:?}, complaints {found:?}")
+            format!("city {number}: damaged {indexes:?}, complaints {found:?}, {failed:?}, {} reports", reports.len())
         });
     }
 
@@ -105,4 +108,9 @@ impl Sim {
         }
         !damaged.is_empty()
     }
+}
+
+/// Salt and bytes of a row's record, as far as they can be read.
+fn says(row: &PayloadRow) -> Option<([u8; 32], Option<Vec<u8>>)> {
+    row.payload.as_ref().map(|payload| (payload.salt, decompress(payload.codec, &payload.body)))
 }

@@ -132,9 +132,9 @@ impl Sim {
         let published = model.logs.get(&OWN).and_then(|log| Some(log.note.as_ref()?.0)).unwrap_or(0);
         let log = self.audit.logs.look(peer, OWN, &model);
         let theirs = log.first(published).to_vec();
-        // A note beyond the log says nothing of it until it is as long again.
-        let seen_other = notes.iter().any(|(size, root)| *size <= published && log.root(*size) != Some(*root));
+        // Only the largest note is kept: beyond the log it says nothing of it until that is as long again.
         let seen_more = notes.iter().any(|(size, _)| *size > published);
+        let seen_other = !seen_more && notes.iter().any(|(size, root)| log.root(*size) != Some(*root));
         drop(model);
         let ours = self.audit.logs.look(node, origin_no(node, peer), &mine.content()).leaves();
         let common = ours.len().min(theirs.len());
@@ -220,7 +220,9 @@ impl Sim {
     fn check_stated(&mut self, nodes: &[usize], result: Outcome<()>) {
         let Err(problem) = result else { return };
         self.counts.unstated += 1;
-        let contradicts = !self.audit.forked.is_empty() || self.nodes.iter().any(|node| !node.honest());
+        // A city that was put back may have appended what it did not sign.
+        let contradicts =
+            !self.audit.forked.is_empty() || self.nodes.iter().any(|node| !node.honest() || node.fate.set_back);
         let excused = match problem.code {
             Code::Damaged => nodes.iter().any(|node| self.node(*node).fate.entry_flipped),
             Code::SplitView => contradicts,

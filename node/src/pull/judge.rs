@@ -183,9 +183,13 @@ pub async fn with_keys_of_corrected(
     peer: OriginNo,
     mut rows: Vec<(PayloadRow, Vec<Key>)>,
 ) -> Outcome<Vec<(PayloadRow, Vec<Key>)>> {
-    let mut in_page: HashMap<u64, Vec<Key>> =
-        rows.iter().map(|(row, keys)| (row.index, keys_of_record(keys))).collect();
-    for index in with_known_ids(store, peer, &rows).await? {
+    let corrected: HashSet<u64> = rows.iter().filter_map(|(row, _)| row.of).collect();
+    if corrected.is_empty() {
+        return Ok(rows);
+    }
+    let here = rows.iter().filter(|(row, _)| corrected.contains(&row.index));
+    let mut in_page: HashMap<u64, Vec<Key>> = here.map(|(row, keys)| (row.index, keys_of_record(keys))).collect();
+    for index in with_known_ids(store, peer, &rows, &corrected).await? {
         in_page.insert(index, Vec::new());
     }
     for (row, keys) in &mut rows {
@@ -202,8 +206,12 @@ pub async fn with_keys_of_corrected(
 
 /// The records of a page that will be turned down for their ids, of those that others in it correct. Their keys are nobody's: a
 /// correction that comes in a later page does not get them, and the result may not depend on pages.
-async fn with_known_ids(store: &dyn Store, peer: OriginNo, rows: &[(PayloadRow, Vec<Key>)]) -> Outcome<Vec<u64>> {
-    let corrected: HashSet<u64> = rows.iter().filter_map(|(row, _)| row.of).collect();
+async fn with_known_ids(
+    store: &dyn Store,
+    peer: OriginNo,
+    rows: &[(PayloadRow, Vec<Key>)],
+    corrected: &HashSet<u64>,
+) -> Outcome<Vec<u64>> {
     let mut first: HashMap<RecordId, u64> = HashMap::new();
     let mut asked = Vec::new();
     for (row, _) in rows {

@@ -78,9 +78,14 @@ async fn no_statement_reads_a_whole_table() {
         let query = format!("EXPLAIN QUERY PLAN {statement}");
         let rows = sqlx::query(AssertSqlSafe(query)).fetch_all(writer).await.unwrap();
         let steps: Vec<String> = rows.iter().map(|row| row.get(3)).collect();
+        // What a sub-query has found is passed on row by row.
+        let own: Vec<&str> = steps.iter().filter_map(|step| step.strip_prefix("CO-ROUTINE ")).collect();
         let scan = |step: &&String| {
-            step.starts_with("SCAN")
-                && !["SCAN v", "SCAN f", "VALUES CLAUSE", "CONSTANT ROW"].iter().any(|ok| step.contains(ok))
+            step.strip_prefix("SCAN ").is_some_and(|what| {
+                !own.contains(&what)
+                    && !["v", "f", "CONSTANT ROW"].iter().any(|ok| what.starts_with(ok))
+                    && !step.contains("VALUES CLAUSE")
+            })
         };
         assert_eq!(steps.iter().find(scan), None, "{statement}\n{steps:#?}");
         let sort = |step: &&String| {

@@ -97,16 +97,10 @@ pub(super) async fn add_own(conn: &mut Session, plan: &Plan, records: &[OwnRecor
     add_drafts(conn, plan, records).await
 }
 
-/// Whether a record in this state takes its id: an invalid one does not, else a forged one could block the real one.
-fn takes_id(state: PayloadState) -> bool {
-    use PayloadState as S;
-    matches!(state, S::Held | S::Pending | S::Restricted | S::Quarantined)
-}
-
 /// Notes the ids of the rows in index order; the indexes whose id stands at another one (check `id-new`). Of two rows of
 /// the batch with one id the earlier entry keeps it.
 async fn note_ids(conn: &mut Session, origin: OriginNo, fresh: &Fresh<'_>) -> StoreResult<HashSet<u64>> {
-    let taking = fresh.values().filter(|(row, _)| takes_id(row.state));
+    let taking = fresh.values().filter(|(row, _)| row.state.takes_id());
     let ids: Vec<(RecordId, u64)> = taking.filter_map(|(row, _)| Some((row.id?, row.index))).collect();
     let bind = |args: &mut Args, (id, index): &(RecordId, u64)| {
         args.push(origin.0).push(id.uuid().into_bytes().to_vec()).push(int(*index));

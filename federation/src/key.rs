@@ -11,6 +11,7 @@ use ed25519_dalek::pkcs8::{self, DecodePrivateKey as _, EncodePrivateKey as _, S
 use hefu_schemas::id::Did;
 use hpke::{Deserializable as _, Kem as _, Serializable as _};
 use multiples::Growing;
+use std::fmt;
 use std::sync::Arc;
 use thiserror::Error;
 use zeroize::{Zeroize as _, Zeroizing};
@@ -68,8 +69,13 @@ impl Role {
 pub struct InvalidKey(pub &'static str);
 
 /// A decoded Ed25519 public key (decoding is costly: keep it). Its copies share what makes the verification of many signatures cheaper.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PublicKey(ed25519_dalek::VerifyingKey, Arc<Growing>);
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PublicKey").field(&self.multikey()).finish()
+    }
+}
 impl PartialEq for PublicKey {
     fn eq(&self, other: &Self) -> bool {
         self.0 == other.0
@@ -321,6 +327,14 @@ mod tests {
         let digits: Vec<u8> =
             (0..text.len() / 2).map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap()).collect();
         digits.try_into().unwrap()
+    }
+
+    #[test]
+    fn a_key_shows_its_name_and_not_what_is_kept_for_it() {
+        let secret = SecretKey::from_seed(&[7; 32]);
+        let (key, signature) = (secret.public(), secret.sign(b"x"));
+        assert!((0..200).all(|_| key.verify(b"x", &signature)), "often enough for its multiples to be kept");
+        assert_eq!(format!("{key:?}"), format!("PublicKey({:?})", key.multikey()));
     }
 
     #[test]

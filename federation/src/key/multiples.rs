@@ -15,7 +15,6 @@ const DIGITS: usize = 32;
 const HALF: usize = 128;
 
 /// All `d·256ⁱ·P` for `d` from 1 to 128: 655 kB, which take as long to make as some forty signatures to verify.
-#[derive(Debug)]
 pub(super) struct Multiples(Vec<EdwardsPoint>);
 
 /// Those of the base point.
@@ -70,7 +69,7 @@ const MOST: u32 = 32;
 static KEPT: AtomicU32 = AtomicU32::new(0);
 
 /// The multiples of a key, once it has signed enough; shared by all copies of the key.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Growing {
     used: AtomicU32,
     multiples: OnceLock<Multiples>,
@@ -82,7 +81,7 @@ impl Growing {
         if let Some(multiples) = self.multiples.get() {
             return Some(multiples);
         }
-        // It would take years until the counter comes around, and then only cost time.
+        // Where the counter comes around, for a key beyond `MOST`, some signatures take the longer way as well: the same answers.
         if self.used.fetch_add(1, Ordering::Relaxed) < WORTH {
             return None;
         }

@@ -10,6 +10,7 @@ use hefu_federation::reconcile::tally::Comparison;
 use hefu_federation::tile::{TILE_WIDTH, split_bundle};
 use hefu_federation::tree::leaf_hash;
 use hefu_node::Node;
+use hefu_node::clock::Stopwatch;
 use hefu_node::config::database::Place;
 use hefu_node::guard::stored_root;
 use hefu_node::problem::{Code, Outcome, Problem};
@@ -23,17 +24,14 @@ use hefu_schemas::student_status::{Event, Status};
 use hefu_tests::check::check_stored;
 use hefu_tests::draft::{day, id_of};
 use hefu_tests::faulty::{After, Failpoint, Faults};
-
 use hefu_tests::node::copy_folder;
 use hefu_tests::postgres::On;
+use hefu_tests::wait::{LOOK, PATIENCE};
 use hefu_tests::{Drafts, TestNode, certificate::certificates, check_log};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tempfile::TempDir;
-
-/// Rounds of pulling in which an agreement comes into force.
-const ROUNDS: usize = 6;
 
 /// What is said of a connection whose thread has ended.
 const ENDED: &str = "it is being shutdown";
@@ -269,7 +267,8 @@ impl Scene {
 
     async fn exchange(&mut self) -> Outcome<()> {
         let (km, cd) = (self.km.node(), self.cd.node());
-        for _ in 0..ROUNDS {
+        let clock = Stopwatch::start();
+        while clock.seconds() < PATIENCE.as_secs_f64() {
             pull_from(cd, &self.km).await?;
             for known in cd.registry.snapshot().iter().filter(|known| known.linkage.is_some()) {
                 propose::sign(cd, known.document.id).await?;
@@ -283,8 +282,10 @@ impl Scene {
                 self.agreement = Some(known.document.id);
                 return Ok(());
             }
+            // An act whose append was not confirmed is seen with the next note, which comes by the clock.
+            tokio::time::sleep(LOOK).await;
         }
-        Err(Problem::new(Code::AgreementNotOpen, "after all rounds"))
+        Err(Problem::new(Code::AgreementNotOpen, "the agreement does not come into force"))
     }
 
     fn known(&self, node: &TestNode) -> Arc<Known> {

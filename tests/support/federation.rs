@@ -3,7 +3,9 @@
 use crate::check::check_log;
 use crate::draft::{Drafts, day};
 use crate::node::TestNode;
+use crate::wait::PATIENCE;
 use hefu_federation::agreement::State;
+use hefu_node::clock::Stopwatch;
 use hefu_node::propose::{propose, sign};
 use hefu_node::publish::Options;
 use hefu_node::registry::Known;
@@ -12,9 +14,6 @@ use hefu_schemas::id::AgreementId;
 use hefu_schemas::identifier::Identifier;
 use serde_json::Value;
 use std::sync::Arc;
-
-/// Rounds of pulling in which an agreement comes into force: signatures, then opens, then both seen by all.
-const EXCHANGE_ROUNDS: usize = 6;
 
 /// Nodes of known cities that follow each other.
 #[derive(Debug)]
@@ -98,7 +97,8 @@ impl TestFederation {
             node.pull(self.node(0)).await.expect("the proposal");
             sign(node.node(), id).await.expect("a signature");
         }
-        for _ in 0..EXCHANGE_ROUNDS {
+        let clock = Stopwatch::start();
+        while clock.seconds() < PATIENCE.as_secs_f64() {
             self.pull_all().await;
             if self.nodes.iter().enumerate().all(|(n, _)| self.known(n).state(day(0)) == State::InForce) {
                 self.check().await;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 /// Between two looks at a condition.
-const LOOK: Duration = Duration::from_millis(5);
+pub const LOOK: Duration = Duration::from_millis(5);
 /// When a condition counts as never coming true: far beyond what a loaded machine needs.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until a condition holds.
 ///

@@ -19,8 +19,8 @@ use std::time::Duration;
 const LOOK: Duration = Duration::from_millis(20);
 /// Longest start or stop of a node, in looks.
 const MAX_LOOKS: usize = 3_000;
-/// Rounds of pulling in which an agreement comes into force.
-const EXCHANGE_ROUNDS: usize = 6;
+/// How long an agreement may take to come into force: some rounds of pulling, more of them where a signature comes late.
+const EXCHANGE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// The folder of a run.
 pub(crate) struct Folder {
@@ -254,7 +254,8 @@ pub(crate) fn federation(options: &Options, program: &Path, base: &Path) -> Resu
     let id = AgreementId::parse(proposed.get("id").and_then(Value::as_str).ok_or("the proposal has no id")?)?;
     b.run(&["pull"])?;
     b.run(&["agreement", "sign", &id.to_string()])?;
-    for _ in 0..EXCHANGE_ROUNDS {
+    let clock = Stopwatch::start();
+    while clock.seconds() < EXCHANGE_PATIENCE.as_secs_f64() {
         let mut in_force = true;
         for node in [&a, &b] {
             node.run(&["pull"])?;

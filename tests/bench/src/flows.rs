@@ -11,6 +11,7 @@ use hefu_schemas::id::AgreementId;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 /// Records of the runs that take long.
 pub(crate) const LARGE: u64 = 1_000_000;
@@ -76,31 +77,13 @@ fn run(
     let (mut a, mut b, agreement) = city::federation(options, program, base)?;
     let drafts: PathBuf = base.join("drafts.ndjson");
     let count = write_drafts(&drafts, [&a, &b], agreement, records)?;
-    let pid = b.serve()?;
-    std::thread::sleep(std::time::Duration::from_secs(2));
-    let idle = cpu::memory(pid).map_or(f64::NAN, |(now, _)| now);
-    b.stop()?;
+    let idle = memory_at_rest(&mut b)?;
     let (disk_a, disk_b) = (a.database_len(), b.database_len());
 
     let publish = a.run(&["publish", &drafts.display().to_string()])?;
     rate(report, &format!("publish {count}"), count, &publish, limits.publish_us, Must::AtLeast(0.5));
-    let server = a.serve()?;
-    std::thread::sleep(std::time::Duration::from_secs(1));
-    let (wire, served) = (a.wire.carried(), cpu::of_process(server)?);
-    let pull = b.run(&["pull"])?;
-    let served = cpu::of_process(server)?.since(served);
-    let wire = a.wire.carried() - wire;
+    let (pull, wire) = pull_all(&mut a, &b, count, report)?;
     rate(report, &format!("pull {count}"), count, &pull, limits.verify_us, Must::AtLeast(0.4));
-    let each = |total: f64| total * 1e6 / cpu::float(count);
-    report.say(&format!(
-        "serving side of the pull (with its own reconciling): {:.1} µs of processor a record",
-        each(served.total())
-    ));
-    let held = pull.json().pointer("/reports/0/held").and_then(serde_json::Value::as_u64);
-    if held != Some(count) {
-        return Err(format!("{held:?} of {count} records are held: {}", pull.said.trim()).into());
-    }
-    a.stop()?;
     let (disk_a, disk_b) = (a.database_len() - disk_a, b.database_len() - disk_b);
     let each = |bytes: u64| cpu::float(bytes) / cpu::float(count);
     bytes(
@@ -139,6 +122,32 @@ fn run(
         note: spent(&reconciled),
     });
     Ok(idle)
+}
+
+/// Memory of a node that serves and has nothing to do, in MB.
+fn memory_at_rest(node: &mut Node) -> Result<f64, Failure> {
+    let pid = node.serve()?;
+    std::thread::sleep(Duration::from_secs(2));
+    let now = cpu::memory(pid).map_or(f64::NAN, |(now, _)| now);
+    node.stop()?;
+    Ok(now)
+}
+
+/// The second node pulls all records of the first one, which serves meanwhile; with the bytes on the wire.
+fn pull_all(from: &mut Node, to: &Node, count: u64, report: &mut Report) -> Result<(Ran, u64), Failure> {
+    let server = from.serve()?;
+    std::thread::sleep(Duration::from_secs(1));
+    let (wire, served) = (from.wire.carried(), cpu::of_process(server)?);
+    let pull = to.run(&["pull"])?;
+    let served = cpu::of_process(server)?.since(served).total() * 1e6 / cpu::float(count);
+    let wire = from.wire.carried() - wire;
+    report.say(&format!("serving side of the pull (with its own reconciling): {served:.1} µs of processor a record"));
+    let held = pull.json().pointer("/reports/0/held").and_then(serde_json::Value::as_u64);
+    if held != Some(count) {
+        return Err(format!("{held:?} of {count} records are held: {}", pull.said.trim()).into());
+    }
+    from.stop()?;
+    Ok((pull, wire))
 }
 
 fn spent(ran: &Ran) -> String {

@@ -14,13 +14,14 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// Seed of the population: that of the demonstration.
 const SEED: u64 = 20_260_901;
 /// Time zone of the cities.
 const TIME_ZONE: &str = "Asia/Shanghai";
-/// Rounds of pulling in which an agreement comes into force.
-const EXCHANGE_ROUNDS: usize = 6;
+/// How long an agreement may take to come into force: some rounds of pulling, more of them where a signature comes late.
+const EXCHANGE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// One city.
 pub(crate) struct Node {
@@ -155,7 +156,8 @@ fn agree(base: &Path, first: &Node, second: &Node) -> Result<AgreementId, Failur
     let id = AgreementId::parse(proposed.get("id").and_then(Value::as_str).ok_or("the proposal has no id")?)?;
     second.ask(&["pull"])?;
     second.ask(&["agreement", "sign", &id.to_string()])?;
-    for _ in 0..EXCHANGE_ROUNDS {
+    let clock = Stopwatch::start();
+    while clock.seconds() < EXCHANGE_PATIENCE.as_secs_f64() {
         let mut in_force = true;
         for node in [first, second] {
             node.ask(&["pull"])?;

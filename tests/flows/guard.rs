@@ -16,6 +16,7 @@ use hefu_tests::faulty::{After, Failpoint, Fault, Faults};
 use hefu_tests::http::get;
 use hefu_tests::node::copy_folder;
 use hefu_tests::{TestFederation, TestNode, check_log};
+use tempfile::TempDir;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_is_held_by_one_process() {
@@ -25,6 +26,21 @@ async fn a_folder_is_held_by_one_process() {
     node.close().await;
     node.open().await;
     check_log(node.node()).await;
+}
+
+/// A copy of a node's folder, made while nothing runs on it.
+async fn backed_up(node: &mut TestNode) -> TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    node.close().await;
+    copy_folder(node.dir(), copy.path());
+    node.open().await;
+    copy
+}
+
+/// Closes a node and puts a copy of its folder in the folder's place.
+async fn put_back(node: &mut TestNode, copy: &TempDir) {
+    node.close().await;
+    copy_folder(copy.path(), node.dir());
 }
 
 /// Publishes one record of the first city.
@@ -54,26 +70,19 @@ async fn refuses_to_sign(federation: &TestFederation, draft: serde_json::Value, 
 async fn an_older_database_beside_a_newer_guard_does_not_sign() {
     let mut federation = two().await;
     let draft = federation.drafts(0).enter(&federation.drafts(0).subject(9), day(-30));
-    let saved = tempfile::tempdir().unwrap();
-    let node = federation.node_mut(0);
-    node.close().await;
-    copy_folder(node.dir(), saved.path());
-    let newest = tempfile::tempdir().unwrap();
-    node.open().await;
+    let old = backed_up(federation.node_mut(0)).await;
     publish_one(&federation, 1).await;
     let node = federation.node_mut(0);
-    node.close().await;
-    copy_folder(node.dir(), newest.path());
+    let newest = backed_up(node).await;
     // No peer has seen the new note: the guard file alone knows.
     let guard = std::fs::read(node.dir().join("guard")).unwrap();
-    copy_folder(saved.path(), node.dir());
+    put_back(node, &old).await;
     std::fs::write(node.dir().join("guard"), guard).unwrap();
     node.open().await;
     refuses_to_sign(&federation, draft.clone(), "the guard file").await;
     // The newest data back: it signs again.
     let node = federation.node_mut(0);
-    node.close().await;
-    copy_folder(newest.path(), node.dir());
+    put_back(node, &newest).await;
     node.open().await;
     node.publish(&[draft]).await.unwrap();
     check_log(node.node()).await;
@@ -83,17 +92,12 @@ async fn an_older_database_beside_a_newer_guard_does_not_sign() {
 async fn a_restored_folder_does_not_sign_when_a_peer_has_seen_more() {
     let mut federation = two().await;
     let draft = federation.drafts(0).enter(&federation.drafts(0).subject(9), day(-30));
-    let saved = tempfile::tempdir().unwrap();
-    let node = federation.node_mut(0);
-    node.close().await;
-    copy_folder(node.dir(), saved.path());
-    node.open().await;
+    let old = backed_up(federation.node_mut(0)).await;
     publish_one(&federation, 1).await;
     federation.node(1).pull(federation.node(0)).await.unwrap();
     let held = federation.node(1).size_of(federation.node(0)).await;
     let node = federation.node_mut(0);
-    node.close().await;
-    copy_folder(saved.path(), node.dir());
+    put_back(node, &old).await;
     node.open().await;
     refuses_to_sign(&federation, draft.clone(), "a note that a peer has seen").await;
     // Confirming is for a guard that is missing, not against what a peer has seen.
@@ -231,18 +235,13 @@ async fn a_city_put_back_with_its_guard_is_found_out_by_whoever_saw_its_note() {
     // As long as the log that was seen, and longer.
     for records in [1, 2] {
         let mut federation = two().await;
-        let saved = tempfile::tempdir().unwrap();
-        let node = federation.node_mut(0);
-        node.close().await;
-        copy_folder(node.dir(), saved.path());
-        node.open().await;
+        let old = backed_up(federation.node_mut(0)).await;
         publish_one(&federation, 1).await;
         let seen = see_the_note_alone(&mut federation).await;
         // Nobody answers when the old folder is opened, guard file and all: the node cannot know, and says so.
         federation.node_mut(1).stop_serving().await;
         let node = federation.node_mut(0);
-        node.close().await;
-        copy_folder(saved.path(), node.dir());
+        put_back(node, &old).await;
         node.open().await;
         assert!(node.node().unguarded);
         for n in 0..records {

@@ -12,6 +12,7 @@ mod recognition;
 mod servers;
 mod silence;
 mod tally;
+mod upgrade;
 
 use hefu_tests::TestFederation;
 

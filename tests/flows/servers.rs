@@ -75,6 +75,27 @@ async fn holder(servers: &[&Arc<Node>]) -> Option<usize> {
     servers.iter().position(|node| node.member.holder == name)
 }
 
+/// Four submissions through each server; each draft has a place of its own, the same from whichever server one asks.
+async fn all_publish_at_once(federation: &TestFederation, servers: [&Arc<Node>; 3]) {
+    let drafts = federation.drafts(0);
+    let part = |server: u32, n: u32| -> Vec<Value> {
+        (0..10).map(|i| drafts.enter(&drafts.subject(server * 1_000 + n * 100 + i), day(-3))).collect()
+    };
+    let jobs: Vec<(u32, Vec<Value>)> = (0..3)
+        .flat_map(|server| (0..4).map(move |n| (server, n)))
+        .map(|(server, n)| (server, part(server, n)))
+        .collect();
+    let published = jobs.iter().map(|(server, drafts)| publish(servers[usize::try_from(*server).unwrap()], drafts));
+    let receipts: Vec<DraftRow> =
+        futures_util::future::join_all(published).await.into_iter().flat_map(|rows| rows.unwrap()).collect();
+    let indexes: BTreeSet<u64> = receipts.iter().map(|row| row.index).collect();
+    assert_eq!((receipts.len(), indexes.len()), (120, 120));
+    let published = servers[0].store.head(OWN).await.unwrap().published();
+    assert!(receipts.iter().all(|row| row.size <= published));
+    let again = publish(servers[2], &jobs[0].1).await.unwrap();
+    assert_eq!(again, receipts[..10]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_of_one_city_do_everything_beside_each_other() {
     let Some(mut kunming) = on_server("530100").await else { return };
@@ -95,25 +116,7 @@ async fn servers_of_one_city_do_everything_beside_each_other() {
     let third = join(federation.node(0), &base, "third").await;
     let servers = [&first, &second, &third];
 
-    // All publish at once, several submissions each.
-    let drafts = federation.drafts(0);
-    let part = |server: u32, n: u32| -> Vec<Value> {
-        (0..10).map(|i| drafts.enter(&drafts.subject(server * 1_000 + n * 100 + i), day(-3))).collect()
-    };
-    let jobs: Vec<(u32, Vec<Value>)> = (0..3)
-        .flat_map(|server| (0..4).map(move |n| (server, n)))
-        .map(|(server, n)| (server, part(server, n)))
-        .collect();
-    let published = jobs.iter().map(|(server, drafts)| publish(servers[usize::try_from(*server).unwrap()], drafts));
-    let receipts: Vec<DraftRow> =
-        futures_util::future::join_all(published).await.into_iter().flat_map(|rows| rows.unwrap()).collect();
-    let indexes: BTreeSet<u64> = receipts.iter().map(|row| row.index).collect();
-    assert_eq!((receipts.len(), indexes.len()), (120, 120));
-    let published = first.store.head(OWN).await.unwrap().published();
-    assert!(receipts.iter().all(|row| row.size <= published));
-    // The same drafts through another server give the same receipts.
-    let again = publish(&third, &jobs[0].1).await.unwrap();
-    assert_eq!(again, receipts[..10]);
+    all_publish_at_once(&federation, servers).await;
     check(&servers).await;
 
     // Different peers at the same time; of one peer, one after the other.

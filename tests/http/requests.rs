@@ -88,14 +88,25 @@ async fn a_good_request_of_each_kind_is_answered() {
 
     let hint = scene.request(Method::POST, HINTS, b"{}").send().await;
     assert_eq!((hint.status.as_u16(), hint.body.len()), (204, 0));
-    // A request may be made a little ahead of our clock, and holds for five minutes. (The last second of them is for a test without
-    // a network: a busy machine takes some to send this.)
-    for seconds in [-270, -200, 30] {
-        let at = scene.peer().clock().now_s() + seconds;
-        let request = Signed::made_at(scene.peer(), scene.asked(), (Method::GET, OFFERS, b""), at);
-        assert_eq!(request.send().await.status.as_u16(), 200, "{seconds}");
+    // A request may be made a little ahead of our clock, and holds for five minutes.
+    for seconds in [-299, -200, 55] {
+        assert_eq!(answered_within_its_second(&scene, seconds).await.status.as_u16(), 200, "{seconds}");
     }
     scene.federation.check().await;
+}
+
+/// The answer to a request made so many seconds from now. A busy machine may take longer than a second to send it: then it is made
+/// again.
+async fn answered_within_its_second(scene: &Scene, seconds: i64) -> Answer {
+    let clock = scene.peer().clock();
+    loop {
+        let now = clock.now_s();
+        let request = Signed::made_at(scene.peer(), scene.asked(), (Method::GET, OFFERS, b""), now + seconds);
+        let answer = request.send().await;
+        if clock.now_s() == now {
+            return answer;
+        }
+    }
 }
 
 /// Requests that are not what they say, by name.

@@ -8,6 +8,7 @@ use super::scene::{Scene, Step};
 use hefu_tests::faulty::{After, Failpoint, Fault, METHODS, Method};
 use hefu_tests::postgres::On;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Methods that a node does not call while it runs.
 const NOT_CALLED: [(&str, &str); 1] = [("audits", "the audit is written, and read by people with tools of their own")];
@@ -168,7 +169,8 @@ async fn pass(scene: &mut Scene, pass: &Pass, covered: &mut Covered) -> u64 {
             scene.settle().await;
             settled = true;
         }
-        if failpoint.is_none() && step.can_be_left_out() {
+        let is_needed = pass.1.iter().any(|(later, _)| step.is_needed_by(*later));
+        if failpoint.is_none() && step.can_be_left_out() && !is_needed {
             continue;
         }
         let (_, struck) = scene.run(step, failpoint).await;
@@ -185,10 +187,10 @@ async fn pass(scene: &mut Scene, pass: &Pass, covered: &mut Covered) -> u64 {
 }
 
 /// All passes of a plan; failpoints that were not reached.
-async fn passes(scene: &mut Scene, plan: &Plan, only: Option<usize>, covered: &mut Covered) -> u64 {
+async fn passes(scene: &mut Scene, plan: &Plan, some: Option<&Range<usize>>, covered: &mut Covered) -> u64 {
     let count = plan.values().map(Vec::len).max().unwrap_or(0);
     let mut missed = 0;
-    for number in (0..count).filter(|number| only.is_none_or(|only| only == *number)) {
+    for number in (0..count).filter(|number| some.is_none_or(|some| some.contains(number))) {
         let of_step = |(step, all): (&Step, &Vec<Failpoint>)| Some((*step, *all.get(number)?));
         let this = Pass(number, plan.iter().filter_map(of_step).collect());
         missed += pass(scene, &this, covered).await;
@@ -196,16 +198,22 @@ async fn passes(scene: &mut Scene, plan: &Plan, only: Option<usize>, covered: &m
     missed
 }
 
+/// `n`, one pass, or `n-`, that one and all behind it.
+fn chosen(some: &str) -> Option<Range<usize>> {
+    let first: usize = some.trim_end_matches('-').parse().ok()?;
+    Some(first..if some.ends_with('-') { usize::MAX } else { first + 1 })
+}
+
 async fn every_call_fails(on: On) {
-    let only: Option<usize> = std::env::var("HEFU_FAILPOINTS_PASS").ok().and_then(|pass| pass.parse().ok());
+    let some = std::env::var("HEFU_FAILPOINTS_PASS").ok().and_then(|some| chosen(&some));
     let Some(mut scene) = Scene::make(on).await else { return };
     let calls = undisturbed(&mut scene).await;
     let plan = plan(&calls, Which::of(on));
     let mut covered = Covered::default();
-    let missed = passes(&mut scene, &plan, only, &mut covered).await;
+    let missed = passes(&mut scene, &plan, some.as_ref(), &mut covered).await;
     for _ in 0..FURTHER {
         let rest = rest(&calls, &covered);
-        if only.is_none() && !rest.is_empty() {
+        if some.is_none() && !rest.is_empty() {
             passes(&mut scene, &rest, None, &mut covered).await;
         }
     }
@@ -215,7 +223,7 @@ async fn every_call_fails(on: On) {
     println!(
         "{failpoints} failpoints in {count} passes; {missed} were not reached, since an earlier one changed the way"
     );
-    if only.is_some() {
+    if some.is_some() {
         return;
     }
     let several: &[(&str, &str)] = if on == On::File { &OF_SEVERAL } else { &[] };

@@ -85,9 +85,14 @@ impl Step {
         Self::ALL.into_iter().filter(move |step| on == On::Server || *step != Self::Group)
     }
 
-    /// Nothing that comes later needs it.
+    /// Nothing that comes later needs it, but for what [`Self::is_needed_by`] says.
     pub(super) fn can_be_left_out(self) -> bool {
         !matches!(self, Self::Follow | Self::Propose | Self::Exchange | Self::Publish)
+    }
+
+    /// A tally compares what both have pulled.
+    pub(super) fn is_needed_by(self, later: Self) -> bool {
+        later == Self::Tally && matches!(self, Self::Pull | Self::Serve)
     }
 
     /// It comes after the check of the whole: from then on the peer is no honest one.

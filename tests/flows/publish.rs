@@ -2,16 +2,21 @@
 
 use super::two;
 use hefu_federation::entry::{Body, Entry};
-use hefu_node::problem::{Code, Outcome};
+use hefu_node::problem::Code;
 use hefu_node::publish::Options;
 use hefu_node::pull::entries_between;
-use hefu_node::store::{DraftRow, OWN};
+use hefu_node::store::OWN;
 use hefu_schemas::enrollment_connection::{Role, Step};
 use hefu_schemas::student_status::{Event, Status};
 use hefu_tests::draft::{Transfer, day, id_of, record_id, set};
+use hefu_tests::faulty::{Faults, METHODS};
 use hefu_tests::{TestFederation, TestNode, check_log};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+/// How long a submission waits for another one that is held: longer than it takes where it need not.
+const PATIENCE_OF_THE_FIRST: Duration = Duration::from_secs(2);
 
 fn despite(reason: &str) -> Options {
     Options { despite_findings: Some(reason.to_owned()), ..Options::default() }
@@ -285,31 +290,49 @@ async fn many_publishers_at_once_get_their_own_receipts() {
     check_log(node.node()).await;
 }
 
-/// A publisher whose connection broke off gives the same drafts again while the first submission is still being appended.
+/// The reading calls of the store while drafts are published and nobody else does anything.
+async fn reads_of_publishing(node: &TestNode, faults: &Faults, lines: &[Value]) -> Vec<(&'static str, u64)> {
+    faults.begin(None);
+    node.publish(lines).await.unwrap();
+    let (counts, _) = faults.end();
+    let reads = METHODS.iter().filter(|method| !method.writes);
+    reads.filter_map(|method| Some((method.name, *counts.get(method.name)?))).collect()
+}
+
+/// A publisher whose connection broke off gives the same drafts again while the first submission is still being appended: it is
+/// overtaken at each call that reads.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_drafts_given_again_while_they_are_appended_have_their_receipts() {
-    let federation = two().await;
+    let mut federation = two().await;
+    let faults = Faults::of(federation.node(0).dir());
+    federation.node_mut(0).close().await;
+    federation.node_mut(0).try_open_with(false, |store| faults.around(store)).await.unwrap();
     let (node, drafts) = (federation.node(0), federation.drafts(0));
-    for round in 0..24_u32 {
-        let line = |n| drafts.enter(&drafts.subject(round * 20 + n), day(-30));
-        let lines: Vec<Value> = (0..20).map(line).collect();
-        // The second one comes a little later each time: its look-ups meet the commit of the first.
-        let later = async {
-            tokio::time::sleep(Duration::from_millis(u64::from(round) * 2)).await;
-            node.publish(&lines).await
+    let lines = |round: u32| (0..3).map(|n| drafts.enter(&drafts.subject(round * 3 + n), day(-30))).collect::<Vec<_>>();
+    let reads = reads_of_publishing(node, &faults, &lines(0)).await;
+    let calls = reads.into_iter().flat_map(|(method, count)| (1..=count).map(move |nth| (method, nth)));
+    let mut overtaken = BTreeSet::new();
+    for (round, (method, nth)) in (1..).zip(calls) {
+        let lines = lines(round);
+        let mut held = faults.hold(method, nth);
+        let later = node.publish(&lines);
+        tokio::pin!(later);
+        // The one writer waits for nobody: where it is the one that is held, the first submission is not before the second.
+        let is_reached = tokio::select! {
+            _ = &mut later => false,
+            is_reached = held.reached() => is_reached,
         };
-        let (first, second) = tokio::join!(node.publish(&lines), later);
-        let receipts = |published: Outcome<Vec<DraftRow>>| match published {
-            Ok(receipts) => Some(receipts),
-            // Those of one group commit are told to come again.
-            Err(problem) if problem.code == Code::Busy => None,
-            Err(problem) => panic!("round {round}: {problem}"),
-        };
-        let again = node.publish(&lines).await.unwrap();
-        for given in [receipts(first), receipts(second)].into_iter().flatten() {
-            assert_eq!(given, again, "round {round}");
+        let first = tokio::time::timeout(PATIENCE_OF_THE_FIRST, node.publish(&lines)).await;
+        held.go();
+        let receipts = if is_reached { later.await } else { node.publish(&lines).await };
+        let receipts = receipts.unwrap_or_else(|problem| panic!("{method} {nth}: {problem}"));
+        if let Ok(first) = first {
+            assert_eq!(first.unwrap(), receipts, "{method} {nth}");
+            overtaken.extend(is_reached.then_some(method));
         }
+        assert_eq!(node.publish(&lines).await.unwrap(), receipts, "{method} {nth}");
     }
+    assert_eq!(overtaken, BTreeSet::from(["drafts", "indexes_of"]), "both look-ups were overtaken");
     check_log(node.node()).await;
 }
 

@@ -21,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
 
 /// What a failing call does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,11 +54,40 @@ pub struct Failpoint {
     pub after: After,
 }
 
+/// A call that is to wait.
+#[derive(Debug)]
+struct Waiting {
+    method: &'static str,
+    nth: u64,
+    reached: oneshot::Sender<()>,
+    go: oneshot::Receiver<()>,
+}
+
+/// A call that waits, as seen by whoever holds it.
+#[derive(Debug)]
+pub struct Held {
+    reached: oneshot::Receiver<()>,
+    go: oneshot::Sender<()>,
+}
+
+impl Held {
+    /// Waits until the call has come; `false` when it will not.
+    pub async fn reached(&mut self) -> bool {
+        (&mut self.reached).await.is_ok()
+    }
+
+    /// Lets it go on.
+    pub fn go(self) {
+        let _ = self.go.send(());
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
     counting: bool,
     counts: BTreeMap<&'static str, u64>,
     armed: Option<Failpoint>,
+    held: Option<Waiting>,
     struck: bool,
     dead: bool,
     /// Where the last signed note of the own log stands.
@@ -93,12 +123,28 @@ impl Faults {
         state.armed = failpoint;
     }
 
+    /// Counts calls from now on, and holds one of them, by method and number (from 1), before it does anything.
+    pub fn hold(&self, method: &'static str, nth: u64) -> Held {
+        self.begin(None);
+        let ((reached, is_reached), (go, may_go)) = (oneshot::channel(), oneshot::channel());
+        self.state().held = Some(Waiting { method, nth, reached, go: may_go });
+        Held { reached: is_reached, go }
+    }
+
+    /// What a call waits for, if it is the one that is held.
+    fn waiting(&self, method: &'static str) -> Option<oneshot::Receiver<()>> {
+        let mut state = self.state();
+        let count = state.counts.get(method).copied().unwrap_or(0);
+        let waiting = state.held.take_if(|held| held.method == method && held.nth == count)?;
+        waiting.reached.send(()).is_ok().then_some(waiting.go)
+    }
+
     /// Ends counting; the calls since the beginning by method, and whether the failing one was among them.
     pub fn end(&self) -> (BTreeMap<&'static str, u64>, bool) {
         let mut state = self.state();
         state.look();
         state.counting = false;
-        state.armed = None;
+        (state.armed, state.held) = (None, None);
         (std::mem::take(&mut state.counts), state.struck)
     }
 
@@ -159,7 +205,11 @@ pub struct FaultyStore {
 
 impl FaultyStore {
     async fn call<T>(&self, method: &'static str, call: impl Future<Output = StoreResult<T>> + Send) -> StoreResult<T> {
-        match self.faults.strike(method) {
+        let struck = self.faults.strike(method);
+        if let Some(go) = self.faults.waiting(method) {
+            let _ = go.await;
+        }
+        match struck {
             None => return call.await,
             Some(Fault::Failed) => {}
             Some(Fault::Persisted) => drop(call.await?),

@@ -64,7 +64,7 @@ mod tests {
             seal: SealSecretKey::from_seed(&[5; 32]).public(),
             recovery: Digest::of(b"recovery"),
         };
-        let mut batch = vec![Body::Genesis(genesis)];
+        let mut batch = vec![Body::Genesis(Box::new(genesis))];
         batch.extend((0..299_u16).map(|n| Body::Record { c: Digest::of(&n.to_be_bytes()).0, a: Audience::Holder }));
         let plan = plan(&Head::default(), batch, 1_790_000_000).unwrap();
         for bundle in &plan.bundles {

@@ -386,7 +386,7 @@ pub(crate) mod tests {
         Body::Record { c: [number; 32], a: Audience::Holder }
     }
     fn founded() -> Head {
-        plan(&Head::default(), vec![Body::Genesis(sample_genesis(1))], 100).unwrap().head
+        plan(&Head::default(), vec![Body::Genesis(Box::new(sample_genesis(1)))], 100).unwrap().head
     }
 
     #[test]
@@ -411,7 +411,7 @@ pub(crate) mod tests {
         assert_eq!(refused(vec![record(1), Body::Amend { c, a, of: 2 }], 1), AppendError::Of);
         assert_eq!(refused(vec![Body::Withdraw { c, a, of: u64::MAX }], 1), AppendError::Of);
         assert!(plan(&head, vec![record(1), Body::Amend { c, a, of: 1 }], 1).is_ok());
-        assert_eq!(refused(vec![Body::Genesis(sample_genesis(1))], 1), AppendError::Genesis);
+        assert_eq!(refused(vec![Body::Genesis(Box::new(sample_genesis(1)))], 1), AppendError::Genesis);
         assert_eq!(plan(&Head::default(), vec![record(1)], 1), Err(AppendError::Genesis));
         assert_eq!(refused(vec![Body::Unknown], 1), EntryError::Member("k").into());
         assert_eq!(refused(vec![record(1)], MAX_TIME + 1), EntryError::Member("t").into());

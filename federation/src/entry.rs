@@ -35,10 +35,9 @@ pub struct Entry {
 
 /// The kinds of entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "genesis stands once in a log")]
 pub enum Body {
     /// The first entry; its leaf hash is the node's fingerprint.
-    Genesis(Genesis),
+    Genesis(Box<Genesis>),
     /// A party's act on an agreement.
     Agreement {
         /// SHA-256 of the document.
@@ -164,7 +163,7 @@ impl Entry {
             return Err(EntryError::Member("t"));
         }
         let body = match (version, &*kind) {
-            (VERSION, "genesis") => Body::Genesis(genesis(&mut members)?),
+            (VERSION, "genesis") => Body::Genesis(Box::new(genesis(&mut members)?)),
             (VERSION, "agreement") => agreement(&mut members)?,
             (VERSION, "record") => Body::Record { c: commitment(&mut members)?, a: audience(&mut members)? },
             (VERSION, "amend") => {
@@ -377,7 +376,7 @@ pub(crate) mod tests {
                 let act = Act::ALL[act];
                 Body::Agreement { digest: Digest(digest), act, on: on.filter(|_| act.may_have_date()) }
             }),
-            1 => any::<u8>().prop_map(|number| Body::Genesis(sample_genesis(number))),
+            1 => any::<u8>().prop_map(|number| Body::Genesis(Box::new(sample_genesis(number)))),
         ]
     }
 
@@ -504,7 +503,8 @@ pub(crate) mod tests {
     #[test]
     fn genesis_is_closed_and_its_keys_differ() {
         let genesis = sample_genesis(1);
-        let text = String::from_utf8(Entry { t: 5, body: Body::Genesis(genesis.clone()) }.write().unwrap()).unwrap();
+        let text =
+            String::from_utf8(Entry { t: 5, body: Body::Genesis(Box::new(genesis.clone())) }.write().unwrap()).unwrap();
         assert!(text.len() < MAX_ENTRY_LEN - 2 * Origin::MAX_LEN, "the longest origin still fits");
         let (record, log) = (genesis.record.multikey(), genesis.log.multikey());
         let cases = [
@@ -535,7 +535,7 @@ pub(crate) mod tests {
             (Entry { t: 0, body: Body::Withdraw { c: [0; 32], a: Audience::Holder, of: u64::MAX } }, "of"),
             (Entry { t: 0, body: Body::Agreement { digest, act: Act::Sign, on: day } }, "on"),
             (Entry { t: 0, body: Body::Agreement { digest, act: Act::End, on: Date::new(-1, 1, 1).ok() } }, "on"),
-            (Entry { t: 0, body: Body::Genesis(shared) }, "keys"),
+            (Entry { t: 0, body: Body::Genesis(Box::new(shared)) }, "keys"),
         ];
         for (entry, member) in cases {
             assert_eq!(entry.write(), Err(EntryError::Member(member)));

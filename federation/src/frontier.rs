@@ -358,7 +358,7 @@ mod tests {
                 let mut c = [0; 32];
                 c[..2].copy_from_slice(&n.to_be_bytes());
                 let body = match n {
-                    0 => Body::Genesis(sample_genesis(1)),
+                    0 => Body::Genesis(Box::new(sample_genesis(1))),
                     n if n % 7 == 3 => Body::Amend { c, a: Audience::Public, of: u64::from(n / 2) },
                     n if n % 11 == 5 => Body::Withdraw { c, a: Audience::Agreement([1; 16]), of: u64::from(n) - 1 },
                     _ => Body::Record { c, a: Audience::Agreement([2; 16]) },

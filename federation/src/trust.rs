@@ -308,7 +308,7 @@ mod tests {
     use crate::entry::tests::sample_genesis;
 
     fn founding(genesis: Genesis) -> (Vec<u8>, Hash) {
-        let data = Entry { t: 5, body: Body::Genesis(genesis) }.write().unwrap();
+        let data = Entry { t: 5, body: Body::Genesis(Box::new(genesis)) }.write().unwrap();
         let fingerprint = leaf_hash(&data);
         (data, fingerprint)
     }

@@ -240,7 +240,7 @@ mod tests {
         let key = SecretKey::from_seed(&[77; 32]);
         let genesis = crate::entry::Genesis { log: key.public(), ..sample_genesis(1) };
         let origin = genesis.origin.clone();
-        let mut batch = vec![Body::Genesis(genesis)];
+        let mut batch = vec![Body::Genesis(Box::new(genesis))];
         batch.extend((1..SIZE).map(|n| Body::Record { c: leaf_hash(&n.to_be_bytes()).0, a: Audience::Holder }));
         let plan = plan(&Head::default(), batch, 9).unwrap();
         let data: Vec<Vec<u8>> = plan.entries.iter().map(|entry| entry.data.clone()).collect();

@@ -146,7 +146,7 @@ async fn found(folder: &Folder, init: &Init<'_>, recovery: &Recovery) -> Outcome
     let keys = Arc::new(Keys::create(folder)?);
     let store: Arc<dyn Store> = Arc::new(create_database(&init.config, folder).await?);
     let clock = Arc::new(Clock::default());
-    let genesis = Body::Genesis(keys.genesis(&origin, &did, recovery.public()));
+    let genesis = Body::Genesis(Box::new(keys.genesis(&origin, &did, recovery.public())));
     let plan = append::plan(&Head::default(), vec![genesis], clock.now_s())
         .map_err(|error| Problem::new(Code::Configuration, format!("genesis: {error}")))?;
     let fingerprint =

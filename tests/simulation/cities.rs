@@ -46,7 +46,7 @@ impl City {
         let did = Did::from_authority(origin.authority()).expect("a well-formed host");
         let (record, recovery) = (keys("record"), keys("recovery"));
         let first = |keys: &[SecretKey]| keys.first().map(SecretKey::public).expect("there are six");
-        let genesis = Body::Genesis(Genesis {
+        let genesis = Body::Genesis(Box::new(Genesis {
             origin: origin.clone(),
             did: did.clone(),
             record: first(&record),
@@ -55,7 +55,7 @@ impl City {
             request: key("request").public(),
             seal: SealSecretKey::from_seed(&[5; 32]).public(),
             recovery: Digest::of(first(&recovery).multikey().as_bytes()),
-        });
+        }));
         let entry = Entry { t: START_MS / 1000, body: genesis.clone() };
         let data = entry.write().expect("a genesis that fits an entry");
         Self {

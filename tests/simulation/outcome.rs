@@ -36,7 +36,8 @@ async fn founded(dir: &TempDir, memory: &Memory, holder: &str) -> Parts {
     let (origin, did) = (Origin::parse("kunming.example").unwrap(), Did::parse("did:web:kunming.example").unwrap());
     let keys = Arc::new(Keys::create(&folder).unwrap());
     let genesis = keys.genesis(&origin, &did, Recovery::new().unwrap().public());
-    let plan = plan(&Head::default(), vec![hefu_federation::entry::Body::Genesis(genesis)], 1_780_000_000).unwrap();
+    let plan =
+        plan(&Head::default(), vec![hefu_federation::entry::Body::Genesis(Box::new(genesis))], 1_780_000_000).unwrap();
     memory.add_origin(&origin, &did, &plan.entries[0].leaf_hash, None).await.unwrap();
     let fence = memory.lease(SEQUENCER, "init", 0, 15_000).await.unwrap().unwrap();
     memory.append_own(fence, &plan, &[], &[]).await.unwrap();

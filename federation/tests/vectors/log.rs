@@ -105,7 +105,7 @@ pub(crate) fn make() -> Value {
 
 /// The log, and its leaf hashes.
 fn grow() -> (Plan, Vec<Hash>) {
-    let mut batch = vec![Body::Genesis(genesis())];
+    let mut batch = vec![Body::Genesis(Box::new(genesis()))];
     batch.extend((1..SIZE).map(|i| Body::Record { c: Digest::of(i.to_string().as_bytes()).0, a: Audience::Public }));
     let log = plan(&Head::default(), batch, T).unwrap();
     let leaves = log.entries.iter().map(|entry| entry.leaf_hash).collect();

@@ -52,6 +52,8 @@ pub struct Registry {
     current: RwLock<Snapshot>,
     /// The store may know more than the snapshot: a change or the reading of it failed.
     doubted: AtomicBool,
+    /// One reading at a time: what an earlier one has read may not replace what a later one has.
+    reading: tokio::sync::Mutex<()>,
 }
 
 impl Registry {
@@ -99,6 +101,7 @@ impl Registry {
     }
 
     async fn read(&self, store: &dyn Store) -> StoreResult<()> {
+        let _one_at_a_time = self.reading.lock().await;
         let origins: BTreeMap<_, _> = store.origins().await?.into_iter().map(|row| (row.no, row.origin)).collect();
         let mut acts: BTreeMap<Digest, BTreeMap<Origin, Vec<SeenAct>>> = BTreeMap::new();
         for row in store.acts().await? {

@@ -1,6 +1,6 @@
 //! Publish, pull, reconcile, tally: the halves fit.
 
-use super::two;
+use super::{two, with_faults};
 use crate::flows::tally::all_fit;
 use hefu_federation::agreement::State;
 use hefu_federation::entry::Act;
@@ -11,6 +11,7 @@ use hefu_schemas::id::{AgreementId, Digest, RecordId};
 use hefu_tests::draft::{day, set};
 use hefu_tests::{TestFederation, TestNode, check_log};
 use serde_json::json;
+use std::time::Duration;
 
 /// Publishes a population, pulls and reconciles it; every node finds what was planted and nothing else; the tallies fit.
 async fn population_fits(federation: &TestFederation, records: u64) {
@@ -139,4 +140,31 @@ async fn proposals_that_cannot_stand_are_refused_and_nothing_is_signed() {
     let nobodys = AgreementId::parse("urn:uuid:01890a5d-ac96-774b-bcce-b302099a8057").unwrap();
     assert_eq!(sign(proposer.node(), nobodys).await.unwrap_err().code, Code::UnknownAgreement);
     federation.check().await;
+}
+
+/// Whoever has begun to read agreements before an act does not put what it read in the place of what was read after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_act_that_comes_while_agreements_are_read_is_not_forgotten() {
+    let mut federation = two().await;
+    let faults = with_faults(&mut federation, 0).await;
+    let (node, id) = (federation.node(0).node(), federation.agreement.unwrap());
+    let mut held = faults.hold("documents", 1);
+    let reading = node.registry.reload(node.store.as_ref());
+    tokio::pin!(reading);
+    tokio::select! {
+        _ = &mut reading => panic!("it is held"),
+        is_reached = held.reached() => assert!(is_reached),
+    }
+    let suspending = hefu_node::standing::act(node, id, Act::Suspend, None);
+    tokio::pin!(suspending);
+    // It may wait for the reading that is held.
+    let first = tokio::time::timeout(Duration::from_millis(500), &mut suspending).await;
+    held.go();
+    reading.await.unwrap();
+    match first {
+        Ok(suspended) => drop(suspended.unwrap()),
+        Err(_) => drop(suspending.await.unwrap()),
+    }
+    let known = node.registry.by_id(id).unwrap();
+    assert!(!known.standing().is_open_at(&node.origin, u64::MAX), "it is suspended");
 }

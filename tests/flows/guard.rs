@@ -1,6 +1,6 @@
 //! One process for one folder, and no signature by a folder that is older than what was signed.
 
-use super::two;
+use super::{two, with_faults};
 use hefu_federation::append;
 use hefu_federation::checkpoint::Checkpoint;
 use hefu_federation::entry::{Act, Body};
@@ -12,7 +12,7 @@ use hefu_node::store::{GuardStore, LogStore, OWN};
 use hefu_schemas::id::Digest;
 use hefu_tests::check::check_stored;
 use hefu_tests::draft::day;
-use hefu_tests::faulty::{After, Failpoint, Fault, Faults};
+use hefu_tests::faulty::{After, Failpoint, Fault};
 use hefu_tests::http::get;
 use hefu_tests::node::copy_folder;
 use hefu_tests::{TestFederation, TestNode, check_log};
@@ -203,9 +203,7 @@ async fn what_no_published_note_covers_is_not_shown() {
 
 /// A peer's round breaks off behind the checkpoint: it has seen the city's newest note, and holds none of the entries behind it.
 async fn see_the_note_alone(federation: &mut TestFederation) -> Vec<u8> {
-    let faults = Faults::of(federation.node(1).dir());
-    federation.node_mut(1).close().await;
-    federation.node_mut(1).try_open_with(false, |store| faults.around(store)).await.unwrap();
+    let faults = with_faults(federation, 1).await;
     let (node, peer) = (federation.node(0), federation.node(1));
     let held = peer.size_of(node).await;
     let (fault, after) = (Fault::Failed, After::GoesOn);

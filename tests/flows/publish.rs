@@ -1,6 +1,6 @@
 //! Publishing: all or nothing, once, and as the chain of earlier records allows.
 
-use super::two;
+use super::{two, with_faults};
 use hefu_federation::entry::{Body, Entry};
 use hefu_node::problem::Code;
 use hefu_node::publish::Options;
@@ -304,9 +304,7 @@ async fn reads_of_publishing(node: &TestNode, faults: &Faults, lines: &[Value]) 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_drafts_given_again_while_they_are_appended_have_their_receipts() {
     let mut federation = two().await;
-    let faults = Faults::of(federation.node(0).dir());
-    federation.node_mut(0).close().await;
-    federation.node_mut(0).try_open_with(false, |store| faults.around(store)).await.unwrap();
+    let faults = with_faults(&mut federation, 0).await;
     let (node, drafts) = (federation.node(0), federation.drafts(0));
     let lines = |round: u32| (0..3).map(|n| drafts.enter(&drafts.subject(round * 3 + n), day(-30))).collect::<Vec<_>>();
     let reads = reads_of_publishing(node, &faults, &lines(0)).await;

@@ -16,7 +16,7 @@ mod spool;
 use crate::Node;
 use crate::compute::compute;
 use crate::problem::{Code, Outcome, Problem};
-use crate::sequencer::{MAX_SUBMISSION, Sealed};
+use crate::sequencer::{InOrder, MAX_SUBMISSION, Receipts, Sealed};
 use crate::store::{DraftRow, OWN};
 use crate::token::Scope;
 use chain::Chains;
@@ -270,28 +270,34 @@ impl Submission {
     /// sequencer never waits for the spool.
     ///
     /// # Errors
-    /// The first failure: everything that has a receipt is in the log, the rest is not; publishing the same drafts again goes on.
+    /// The first failure: everything that has a receipt is in the log, and nothing behind the part that failed. Publishing the same
+    /// drafts again goes on.
     pub async fn append(mut self, receipts: mpsc::Sender<Vec<DraftRow>>) -> Outcome<()> {
         if self.dry_run {
             return Ok(());
         }
-        let mut ahead: VecDeque<tokio::task::JoinHandle<Outcome<Vec<DraftRow>>>> = VecDeque::with_capacity(AHEAD);
+        let appended = self.append_parts(&receipts).await;
+        // Also for the parts before one that failed.
+        self.node.reconcile_bell.notify_one();
+        self.node.hint_bell.notify_one();
+        appended
+    }
+
+    async fn append_parts(&mut self, receipts: &mpsc::Sender<Vec<DraftRow>>) -> Outcome<()> {
+        let in_order = InOrder::default();
+        let mut ahead: VecDeque<Receipts> = VecDeque::with_capacity(AHEAD);
         loop {
             while ahead.len() < AHEAD {
-                let batch: Vec<Sealed> = self.spool.read(MAX_SUBMISSION)?;
-                if batch.is_empty() {
+                let part: Vec<Sealed> = self.spool.read(MAX_SUBMISSION)?;
+                if part.is_empty() {
                     break;
                 }
-                let sequencer = self.node.sequencer.clone();
-                ahead.push_back(tokio::spawn(async move { sequencer.append(batch).await }));
+                ahead.push_back(self.node.sequencer.append_part(part, &in_order).await?);
             }
-            let Some(task) = ahead.pop_front() else { break };
-            let rows = task.await.map_err(|error| Problem::new(Code::Internal, error))??;
+            let Some(part) = ahead.pop_front() else { return Ok(()) };
+            let rows = part.wait().await?;
             // The client may have gone: publishing goes on, the same drafts give the same receipts later.
             let _ = receipts.send(rows).await;
         }
-        self.node.reconcile_bell.notify_one();
-        self.node.hint_bell.notify_one();
-        Ok(())
     }
 }

@@ -21,6 +21,7 @@ use hefu_schemas::id::{Digest, Origin, RecordId};
 use hefu_schemas::record::Kind;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use turn::Turn;
@@ -65,8 +66,43 @@ pub struct NewAct {
     pub on: Option<jiff::civil::Date>,
 }
 
+/// Parts of one submission, given in order. When one of them fails those behind it are refused: what is in the log is a beginning
+/// of the submission.
+#[derive(Debug, Clone, Default)]
+pub struct InOrder {
+    has_failed: Arc<AtomicBool>,
+}
+
+impl InOrder {
+    fn fail(&self) {
+        self.has_failed.store(true, Ordering::Release);
+    }
+
+    fn refuse_rest(&self) -> Outcome<()> {
+        if self.has_failed.load(Ordering::Acquire) {
+            return Err(Problem::new(Code::Unavailable, "the part of the submission before this one was not appended"));
+        }
+        Ok(())
+    }
+}
+
+/// Receipts that will come.
+#[derive(Debug)]
+pub struct Receipts(oneshot::Receiver<Outcome<Vec<DraftRow>>>);
+
+impl Receipts {
+    /// Waits until the checkpoint that covers the records is published; receipts in the order of the records.
+    ///
+    /// # Errors
+    /// Not signing; the store fails; a part before this one failed. Nothing of this part is in the log then, unless the error says
+    /// otherwise.
+    pub async fn wait(self) -> Outcome<Vec<DraftRow>> {
+        self.0.await.map_err(|_| stopped())?
+    }
+}
+
 enum Job {
-    Records(Vec<Sealed>, oneshot::Sender<Outcome<Vec<DraftRow>>>),
+    Records(Vec<Sealed>, InOrder, oneshot::Sender<Outcome<Vec<DraftRow>>>),
     Act(NewAct, oneshot::Sender<Outcome<u64>>),
     Stop(oneshot::Sender<()>),
 }
@@ -82,21 +118,28 @@ pub struct Sequencer {
 }
 
 impl Sequencer {
-    /// Appends records; waits for room in the queue. Receipts come in the order of the records, after the checkpoint that
-    /// covers them is published.
+    /// Appends records that are a whole submission.
     ///
     /// # Errors
-    /// Not signing; the store fails. Nothing of this submission is in the log then, unless the error says otherwise.
+    /// As [`Receipts::wait`].
     pub async fn append(&self, records: Vec<Sealed>) -> Outcome<Vec<DraftRow>> {
+        self.append_part(records, &InOrder::default()).await?.wait().await
+    }
+
+    /// Gives a part of a submission to be appended; waits for room in the queue, not for the receipts.
+    ///
+    /// # Errors
+    /// The node is shutting down.
+    pub async fn append_part(&self, records: Vec<Sealed>, in_order: &InOrder) -> Outcome<Receipts> {
         let (reply, answer) = oneshot::channel();
-        self.jobs.send(Job::Records(records, reply)).await.map_err(|_| stopped())?;
-        answer.await.map_err(|_| stopped())?
+        self.jobs.send(Job::Records(records, in_order.clone(), reply)).await.map_err(|_| stopped())?;
+        Ok(Receipts(answer))
     }
 
     /// Appends an act on an agreement; its index.
     ///
     /// # Errors
-    /// As [`Self::append`].
+    /// As [`Receipts::wait`].
     pub async fn append_act(&self, act: NewAct) -> Outcome<u64> {
         let (reply, answer) = oneshot::channel();
         self.jobs.send(Job::Act(act, reply)).await.map_err(|_| stopped())?;
@@ -169,7 +212,7 @@ struct Prepared {
 /// Submissions that share one transaction.
 #[derive(Default)]
 struct Group {
-    records: Vec<(Prepared, oneshot::Sender<Outcome<Vec<DraftRow>>>)>,
+    records: Vec<(Prepared, InOrder, oneshot::Sender<Outcome<Vec<DraftRow>>>)>,
     acts: Vec<(NewAct, oneshot::Sender<Outcome<u64>>)>,
     draft_ids: HashSet<String>,
 }
@@ -192,14 +235,16 @@ impl Writer {
         loop {
             tokio::select! {
                 job = queue.recv() => match job {
-                    Some(Job::Stop(reply)) => {
-                        self.give_back().await;
-                        let _ = reply.send(());
-                        return;
-                    }
                     Some(first) => {
-                        let jobs = gather(first, &mut queue).await;
+                        let (jobs, stops) = parted(gather(first, &mut queue).await);
                         self.commit(jobs).await;
+                        if !stops.is_empty() {
+                            self.give_back().await;
+                            for reply in stops {
+                                let _ = reply.send(());
+                            }
+                            return;
+                        }
                         self.after_commit().await;
                     }
                     None => break,
@@ -212,31 +257,35 @@ impl Writer {
 
     /// One group: one transaction, one note. The jobs are answered after the note is published.
     async fn commit(&mut self, jobs: Vec<Job>) {
-        let (mut group, mut stops) = (Group::default(), Vec::new());
+        if jobs.is_empty() {
+            return;
+        }
+        let mut group = Group::default();
         // Before drafts are looked up: from here on nobody else appends.
         let fence = self.fence().await;
         for job in jobs {
             match job {
                 Job::Act(act, reply) => group.acts.push((act, reply)),
-                Job::Stop(reply) => stops.push(reply),
-                Job::Records(records, reply) => match self.prepare(records, &mut group.draft_ids).await {
-                    Ok(prepared) => group.records.push((prepared, reply)),
-                    // Refused alone: the others of the group go on.
-                    Err(problem) => drop(reply.send(Err(problem))),
-                },
+                Job::Records(records, in_order, reply) => {
+                    match self.prepare(records, &in_order, &mut group.draft_ids).await {
+                        Ok(prepared) => group.records.push((prepared, in_order, reply)),
+                        // Refused alone, with what is behind it: the others of the group go on.
+                        Err(problem) => {
+                            in_order.fail();
+                            drop(reply.send(Err(problem)));
+                        }
+                    }
+                }
+                Job::Stop(_) => {}
             }
         }
         let result = match fence {
             Ok(fence) => self.append(fence, &mut group).await,
             Err(problem) => Err(problem),
         };
-        for reply in stops {
-            self.give_back().await;
-            let _ = reply.send(());
-        }
         match result {
             Ok((mut receipts, act_indexes)) => {
-                for (prepared, reply) in group.records {
+                for (prepared, _, reply) in group.records {
                     let all = prepared.known.into_iter().filter_map(|known| known.or_else(|| receipts.next()));
                     let _ = reply.send(Ok(all.collect()));
                 }
@@ -247,14 +296,23 @@ impl Writer {
             Err(problem) => {
                 self.doubt().await;
                 tracing::warn!(code = problem.code.as_str(), detail = %problem.detail, "nothing appended");
-                group.records.into_iter().for_each(|(_, reply)| drop(reply.send(Err(problem.clone()))));
+                for (_, in_order, reply) in group.records {
+                    in_order.fail();
+                    let _ = reply.send(Err(problem.clone()));
+                }
                 group.acts.into_iter().for_each(|(_, reply)| drop(reply.send(Err(problem.clone()))));
             }
         }
     }
 
     /// Drafts that were published before get their first receipt again; the same id with other content is refused.
-    async fn prepare(&self, records: Vec<Sealed>, draft_ids: &mut HashSet<String>) -> Outcome<Prepared> {
+    async fn prepare(
+        &self,
+        records: Vec<Sealed>,
+        in_order: &InOrder,
+        draft_ids: &mut HashSet<String>,
+    ) -> Outcome<Prepared> {
+        in_order.refuse_rest()?;
         let asked: Vec<&str> = records.iter().map(|record| record.draft_id.as_str()).collect();
         let known = self.parts.store.drafts(&asked).await?;
         let mut fresh = Vec::with_capacity(records.len());
@@ -281,7 +339,7 @@ impl Writer {
         self.publish_rest().await?;
         self.published(group).await?;
         let (mut fresh, mut ofs) = (Vec::new(), Vec::new());
-        for (prepared, _) in &mut group.records {
+        for (prepared, ..) in &mut group.records {
             fresh.append(&mut prepared.fresh);
             ofs.append(&mut prepared.ofs);
         }
@@ -403,7 +461,7 @@ pub(crate) async fn write_guard(folder: &Folder, note: Vec<u8>) -> Outcome<()> {
 
 async fn gather(first: Job, queue: &mut mpsc::Receiver<Job>) -> Vec<Job> {
     let count = |job: &Job| match job {
-        Job::Records(records, _) => records.len(),
+        Job::Records(records, ..) => records.len(),
         Job::Act(..) | Job::Stop(_) => 1,
     };
     let mut total = count(&first);
@@ -430,6 +488,18 @@ async fn gather(first: Job, queue: &mut mpsc::Receiver<Job>) -> Vec<Job> {
         take(&mut total, job);
     }
     jobs
+}
+
+/// What is to be appended, and who waits for the end.
+fn parted(jobs: Vec<Job>) -> (Vec<Job>, Vec<oneshot::Sender<()>>) {
+    let (mut rest, mut stops) = (Vec::with_capacity(jobs.len()), Vec::new());
+    for job in jobs {
+        match job {
+            Job::Stop(reply) => stops.push(reply),
+            job => rest.push(job),
+        }
+    }
+    (rest, stops)
 }
 
 fn bodies(fresh: &[Sealed], ofs: &[Option<u64>], acts: &[NewAct]) -> Vec<Body> {

@@ -5,7 +5,8 @@ use hefu_federation::entry::Audience;
 use hefu_node::clock::Clock;
 use hefu_node::folder::Folder;
 use hefu_node::keys::{Keys, Recovery};
-use hefu_node::sequencer::{Parts, Sealed, publish_note, start};
+use hefu_node::problem::Code;
+use hefu_node::sequencer::{InOrder, MAX_SUBMISSION, Parts, Sealed, publish_note, start};
 use hefu_node::store::{AgreementNo, GuardStore, LogStore, OWN, Payload, SEQUENCER, StoreError, StoreResult};
 use hefu_schemas::id::{Did, Digest, Origin, RecordId};
 use hefu_schemas::record::Kind;
@@ -49,10 +50,14 @@ async fn founded(dir: &TempDir, memory: &Memory, holder: &str) -> Parts {
 }
 
 fn sealed() -> Sealed {
+    numbered(1)
+}
+
+fn numbered(number: usize) -> Sealed {
     Sealed {
-        draft_id: "draft-1".to_owned(),
+        draft_id: format!("draft-{number}"),
         content: Digest::of(b"content"),
-        id: RecordId::parse("urn:uuid:01990a5d-ac96-774b-bcce-b302099a9001").unwrap(),
+        id: RecordId::parse(&format!("urn:uuid:01990a5d-ac96-774b-bcce-{number:012x}")).unwrap(),
         kind: Kind::StudentStatus,
         agreement: AgreementNo(3),
         audience: Audience::Holder,
@@ -105,6 +110,45 @@ async fn whoever_takes_the_lease_publishes_what_the_holder_before_left() {
     assert_eq!(two.append(vec![sealed()]).await.unwrap()[0].size, 2);
     assert_eq!(published(&memory).await, 2);
     two.stop().await;
+}
+
+#[tokio::test]
+async fn behind_a_part_that_failed_no_part_of_a_submission_is_appended() {
+    let (dir, faults) = (TempDir::new().unwrap(), Arc::new(FailedButWritten::default()));
+    let memory = Memory::with_faults(faults.clone());
+    let sequencer = start(founded(&dir, &memory, "one").await, Ok(()));
+    has_lease(&memory).await;
+    faults.0.store(true, Ordering::SeqCst);
+    // Two parts make one group; the third one waits behind it.
+    let part = |first: usize, len: usize| (first..first + len).map(numbered).collect::<Vec<_>>();
+    let parts = [part(0, MAX_SUBMISSION), part(MAX_SUBMISSION, MAX_SUBMISSION), part(2 * MAX_SUBMISSION, 1)];
+    let (in_order, mut answers) = (InOrder::default(), Vec::new());
+    for part in parts {
+        answers.push(sequencer.append_part(part, &in_order).await.unwrap());
+    }
+    for answer in answers {
+        assert!(answer.wait().await.is_err());
+    }
+    let group = u64::try_from(2 * MAX_SUBMISSION).unwrap();
+    assert_eq!(memory.head(OWN).await.unwrap().size, 1 + group, "genesis and the group whose answer was lost");
+    // Another submission is not concerned.
+    assert_eq!(sequencer.append(vec![numbered(9_999)]).await.unwrap()[0].index, 1 + group);
+    sequencer.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_stops_it_beside_a_submission_finds_it_stopped_and_the_submission_answered() {
+    let dir = TempDir::new().unwrap();
+    let memory = Memory::new();
+    let sequencer = start(founded(&dir, &memory, "one").await, Ok(()));
+    has_lease(&memory).await;
+    let part = sequencer.append_part(vec![sealed()], &InOrder::default()).await.unwrap();
+    sequencer.stop().await;
+    assert_eq!(part.wait().await.unwrap()[0].index, 1);
+    assert_eq!(published(&memory).await, 2);
+    assert_eq!(memory.content().fence(SEQUENCER), None, "the lease is given back");
+    let late = sequencer.append(vec![numbered(2)]).await.unwrap_err();
+    assert_eq!(late.code, Code::Unavailable, "{late}");
 }
 
 fn copy(parts: &Parts) -> Parts {

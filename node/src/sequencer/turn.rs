@@ -271,7 +271,7 @@ impl Writer {
 
     /// Drafts that another server has appended have a receipt only when their note is published.
     pub(super) async fn published(&self, group: &Group) -> Outcome<()> {
-        let known = group.records.iter().flat_map(|(prepared, _)| &prepared.known);
+        let known = group.records.iter().flat_map(|(prepared, ..)| &prepared.known);
         let largest = known.flatten().map(|row| row.size).max();
         if let Some(size) = largest.filter(|_| self.turn.is_shared())
             && self.parts.store.head(OWN).await?.published() < size

@@ -25,6 +25,10 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
 /// Time for an answer that the peer has to compute first: a tally, for which it may have to pull and reconcile.
 const COMPUTED_TIMEOUT: Duration = Duration::from_secs(600);
+/// Longest answer that says why there is none, bytes.
+const MAX_PROBLEM_LEN: usize = 8 * 1024;
+/// Most of it that is quoted.
+const MAX_QUOTED_CHARS: usize = 300;
 
 /// Seconds that clocks may differ: a signed request may be so much ahead (protocol P-7.5).
 const MAX_CLOCK_DIFFERENCE_S: i64 = 60;
@@ -272,6 +276,9 @@ async fn body(mut response: reqwest::Response, url: &str, limit: usize) -> Outco
     if status == reqwest::StatusCode::NOT_FOUND {
         return Ok(None);
     }
+    if !status.is_success() {
+        return Err(refusal(response, url).await);
+    }
     if response.content_length().is_some_and(|len| len > u64::try_from(limit).unwrap_or(u64::MAX)) {
         return Err(too_large());
     }
@@ -282,13 +289,28 @@ async fn body(mut response: reqwest::Response, url: &str, limit: usize) -> Outco
         }
         body.extend_from_slice(&chunk);
     }
-    if status.is_success() {
-        return Ok(Some(body.into()));
+    Ok(Some(body.into()))
+}
+
+/// Why there is no answer: as the peer says, or its status alone.
+async fn refusal(mut response: reqwest::Response, url: &str) -> Problem {
+    let (status, mut said) = (response.status(), Vec::new());
+    // What is longer, or breaks off, is no problem of ours: the status is enough.
+    while let Ok(Some(chunk)) = response.chunk().await {
+        said.extend_from_slice(&chunk);
+        if said.len() > MAX_PROBLEM_LEN {
+            break;
+        }
     }
-    let answered = serde_json::from_slice(&body).ok().and_then(|body| Problem::from_json(&body));
-    let why = answered.as_ref().map_or_else(|| status.to_string(), |problem| format!("{status} {problem}"));
-    Err(Problem::new(Code::PeerUnavailable, format!("{url}: {why}"))
-        .with("peerCode", answered.map_or(serde_json::Value::Null, |problem| problem.code.as_str().into())))
+    let answered = serde_json::from_slice(&said).ok().and_then(|said| Problem::from_json(&said));
+    let why = answered.as_ref().map_or_else(|| status.to_string(), |problem| format!("{status} {}", quoted(problem)));
+    Problem::new(Code::PeerUnavailable, format!("{url}: {why}"))
+        .with("peerCode", answered.map_or(serde_json::Value::Null, |problem| problem.code.as_str().into()))
+}
+
+/// What a peer says, short and on one line: it ends in our log and on our screens.
+fn quoted(said: impl std::fmt::Display) -> String {
+    said.to_string().chars().filter(|char| !char.is_control()).take(MAX_QUOTED_CHARS).collect()
 }
 
 fn unavailable(url: &str, error: &reqwest::Error) -> Problem {

@@ -166,10 +166,10 @@ async fn verify_proof(
     held: Option<&Known>,
     offered: &OfferedProof,
 ) -> Outcome<Option<(Origin, Vec<u8>)>> {
-    let refused = |why: &dyn std::fmt::Display| {
-        Problem::new(Code::InvalidAgreement, format!("proof of {}: {why}", offered.party))
-    };
-    let origin = Origin::parse(&offered.party).map_err(|error| refused(&error))?;
+    let unnamed = |error| Problem::new(Code::InvalidAgreement, format!("proof of a party: {error}"));
+    let origin = Origin::parse(&offered.party).map_err(unnamed)?;
+    let refused =
+        |why: &dyn std::fmt::Display| Problem::new(Code::InvalidAgreement, format!("proof of {origin}: {why}"));
     let already = held.is_some_and(|known| known.proofs.iter().any(|(party, _)| *party == origin));
     let Some(party) = document.party(&origin) else { return Err(refused(&"not a party")) };
     if already || origin == node.origin {

@@ -4,6 +4,7 @@ use super::liar::Answer;
 use super::world::{World, peer, pull_from, states};
 use hefu_federation::pull::PayloadState::{Held, Wanted};
 use hefu_node::problem::Code::{self, PeerMisbehaved, PeerUnavailable};
+use serde_json::json;
 use std::collections::BTreeMap;
 
 /// More than any answer may be.
@@ -13,9 +14,10 @@ const TOO_MUCH: usize = 17 * 1024 * 1024;
 const ASKED: [&str; 5] = ["/checkpoint", "/tile/0/", "/tile/entries/", "/v1/agreements", "/records?"];
 
 type Lie = fn(Answer) -> Answer;
-const LIES: [(&str, Lie, Code); 9] = [
+const LIES: [(&str, Lie, Code); 10] = [
     ("an internal error", |_| Answer::new(500, "<html>Internal Server Error</html>"), PeerUnavailable),
-    ("an error of a gateway, without end", |_| Answer { endless: true, ..Answer::new(502, "") }, PeerMisbehaved),
+    ("an error of a gateway, without end", |_| Answer { endless: true, ..Answer::new(502, "") }, PeerUnavailable),
+    ("an error that says much", |_| Answer::new(500, shouted()), PeerUnavailable),
     (
         "a redirect",
         |_| Answer { headers: vec![("location".to_owned(), "/elsewhere".to_owned())], ..Answer::new(302, "") },
@@ -28,6 +30,11 @@ const LIES: [(&str, Lie, Code); 9] = [
     ("an error nested deep", |_| Answer::new(503, "{\"code\":".repeat(1_000)), PeerUnavailable),
     ("no end", |answer| Answer { endless: true, ..answer }, PeerMisbehaved),
 ];
+
+/// A problem whose detail is long and has lines of its own.
+fn shouted() -> String {
+    json!({"code": "internal", "title": "x", "status": 500, "detail": "a line\n".repeat(1_000)}).to_string()
+}
 
 impl Answer {
     fn with_headers(self, like: &Answer) -> Self {
@@ -52,6 +59,7 @@ async fn answers_that_are_none() {
             });
             let problem = pull_from(&node, &world.chengdu).await.expect_err(&name);
             assert_eq!(problem.code, code, "{name}: {problem}");
+            assert!(problem.detail.len() < 1_000 && !problem.detail.contains('\n'), "{name}: {problem}");
             assert!(world.liar.asked().iter().all(|path| path != "/elsewhere"), "{name}: followed a redirect");
             // The log comes before agreements and records: it is there once they are asked for.
             let size = node.store.head(row.no).await.unwrap().size;

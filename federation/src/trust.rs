@@ -253,6 +253,14 @@ impl KeyRing {
         let is_it = |held: &&Held| held.role == role && holds_at(&held.valid, index) && held.multikey == multikey;
         self.keys.iter().find(is_it).map(|held| &held.key)
     }
+    /// The request key with this Multikey text, if it is valid for the next index after a log of `size`. Of a log with an entry that is
+    /// not understood it is asked for what comes before that one: for the entry itself it is still known.
+    pub fn request_key(&self, multikey: &str, size: u64) -> Option<&PublicKey> {
+        let index = self.not_judged_from.map_or(size, |first| first.min(size));
+        let is_it =
+            |held: &&Held| held.role == Role::Request && holds_at(&held.valid, index) && held.multikey == multikey;
+        self.keys.iter().find(is_it).map(|held| &held.key)
+    }
     /// The key of a role that is valid for the next index after a log of `size` (for `Log`: valid at size − 1), as far as
     /// the entries are understood.
     pub fn current(&self, role: Role, size: u64) -> Option<&PublicKey> {
@@ -378,6 +386,24 @@ mod tests {
     }
     fn new_key(seed: u8) -> String {
         SecretKey::from_seed(&[seed; 32]).public().multikey()
+    }
+
+    #[test]
+    fn a_page_is_signed_by_a_request_key_of_now() {
+        let genesis = genesis_with_recovery();
+        let (old, new) = (genesis.request.multikey(), new_key(50));
+        let mut ring = KeyRing::from_genesis(&genesis, Hash([7; 32]));
+        ring.observe(10, &key_entry(0, KeyAct::Add, Role::Request, new.clone(), None));
+        ring.observe(20, &key_entry(1, KeyAct::Retire, Role::Request, old.clone(), None));
+        let known = |ring: &KeyRing, key: &str, size| ring.request_key(key, size).is_some();
+        assert_eq!([5, 10, 11, 25, 40].map(|size| known(&ring, &old, size)), [true, true, true, false, false]);
+        assert_eq!([5, 10, 11, 25, 40].map(|size| known(&ring, &new, size)), [false, false, true, true, true]);
+        // Behind an entry that is not understood keys are as they were before it.
+        ring.observe(15, &Entry { t: 5, body: Body::Unknown });
+        assert_eq!([14, 15, 16, 25, 40].map(|size| known(&ring, &old, size)), [true; 5]);
+        assert_eq!([11, 15, 25, 40].map(|size| known(&ring, &new, size)), [true; 4]);
+        assert_eq!(ring.valid_at(Role::Request, &new, 40), None, "nothing else is signed by it there");
+        assert!(!known(&ring, &genesis.record.multikey(), 40));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::compute::compute;
 use crate::guard::stored_root;
 use crate::node::ring_of;
 use crate::problem::{Code, Outcome, Problem};
-use crate::pull::entries_in;
+use crate::pull::entries_at;
 use crate::registry::Registry;
 use crate::store::{OriginRow, PayloadRow, Store};
 use hefu_federation::checkpoint::Checkpoint;
@@ -169,7 +169,8 @@ async fn payloads(
         while from < size {
             let rows = store.rows(row.no, known.no, from, size, STEP).await?;
             let (Some(first), Some(last)) = (rows.first(), rows.last()) else { break };
-            let entries: HashMap<u64, Entry> = match entries_in(store, row.no, first.index, last.index + 1).await {
+            let indexes: Vec<u64> = rows.iter().map(|row| row.index).collect();
+            let entries: HashMap<u64, Entry> = match entries_at(store, row.no, &indexes).await {
                 Ok(entries) => entries.into_iter().collect(),
                 Err(problem) => {
                     report.complain(format!(

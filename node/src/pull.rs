@@ -45,6 +45,8 @@ use std::time::Duration;
 const MAX_TILE_LEN: usize = 256 * 32;
 /// Entries searched for a label at a time.
 const LABEL_STEP: u64 = 16 * TILE_WIDTH;
+/// Bundles of a stored log that are read before their entries are looked at: 2 MB.
+const BUNDLES_AT_ONCE: usize = 64;
 
 /// Member of a problem that names what the peer does not serve.
 const MISSING: &str = "missing";
@@ -102,11 +104,18 @@ async fn pull_within(node: &Arc<Node>, peer: &OriginRow, patience: Duration) -> 
     let lock = node.pull_lock(peer.no);
     let _one_at_a_time = lock.lock().await;
     let claim = group::to_pull(node, peer.origin.as_str(), patience).await?;
-    let report = pull_alone(node, peer).await;
+    let report = pull_now(node, peer.no).await;
     if let Some(claim) = claim {
         claim.give_back().await;
     }
     report
+}
+
+/// What is known of the peer may have changed while others pulled it.
+async fn pull_now(node: &Arc<Node>, peer: OriginNo) -> Outcome<Report> {
+    let rows = node.store.origins().await?;
+    let peer = rows.iter().find(|row| row.no == peer).ok_or_else(|| Problem::new(Code::UnknownPeer, ""))?;
+    pull_alone(node, peer).await
 }
 
 async fn pull_alone(node: &Arc<Node>, peer: &OriginRow) -> Outcome<Report> {
@@ -317,21 +326,42 @@ pub async fn entries_between(node: &Node, origin: OriginNo, from: u64, until: u6
 /// # Errors
 /// As [`entries_between`].
 pub async fn entries_in(store: &dyn Store, origin: OriginNo, from: u64, until: u64) -> Outcome<Vec<(u64, Entry)>> {
-    let mut bundles = Vec::new();
-    for index in from / TILE_WIDTH..until.div_ceil(TILE_WIDTH) {
-        let damaged = || Problem::new(Code::Damaged, format!("entry_bundle {index}"));
-        bundles.push((index, store.bundle(origin, index).await?.ok_or_else(damaged)?));
+    entries_at(store, origin, &(from..until).collect::<Vec<_>>()).await
+}
+
+/// Entries at some indexes in ascending order, which may lie anywhere in a log: only the bundles around them are read, and only they
+/// are kept.
+///
+/// # Errors
+/// Part of the log is missing or does not read.
+pub async fn entries_at(store: &dyn Store, origin: OriginNo, indexes: &[u64]) -> Outcome<Vec<(u64, Entry)>> {
+    let mut entries = Vec::with_capacity(indexes.len());
+    let of_bundles: Vec<&[u64]> = indexes.chunk_by(|one, next| one / TILE_WIDTH == next / TILE_WIDTH).collect();
+    for some in of_bundles.chunks(BUNDLES_AT_ONCE) {
+        let mut bundles = Vec::with_capacity(some.len());
+        for indexes in some {
+            let Some(index) = indexes.first().map(|first| first / TILE_WIDTH) else { continue };
+            let bundle = store.bundle(origin, index).await?.ok_or_else(|| damaged_bundle(index))?;
+            bundles.push((index, bundle, indexes.to_vec()));
+        }
+        let parsed = compute(move || bundles.par_iter().map(parse_some).collect::<Outcome<Vec<_>>>()).await?;
+        entries.extend(parsed.into_iter().flatten());
     }
-    compute(move || {
-        let parse = |(index, (width, bytes)): &(u64, (u16, Vec<u8>))| {
-            let damaged = || Problem::new(Code::Damaged, format!("entry_bundle {index}"));
-            let first = index * TILE_WIDTH;
-            let entries = split_bundle(bytes, *width).map_err(|_| damaged())?;
-            let wanted = (first..).zip(entries).filter(|(at, _)| (from..until).contains(at));
-            wanted.map(|(at, data)| Ok((at, Entry::parse(data).map_err(|_| damaged())?))).collect::<Outcome<Vec<_>>>()
-        };
-        let parsed: Outcome<Vec<Vec<_>>> = bundles.par_iter().map(parse).collect();
-        Ok(parsed?.into_iter().flatten().collect())
-    })
-    .await
+    Ok(entries)
+}
+
+fn damaged_bundle(index: u64) -> Problem {
+    Problem::new(Code::Damaged, format!("entry_bundle {index}"))
+}
+
+/// The entries of a bundle that are asked for.
+fn parse_some((bundle, (width, bytes), indexes): &(u64, (u16, Vec<u8>), Vec<u64>)) -> Outcome<Vec<(u64, Entry)>> {
+    let damaged = || damaged_bundle(*bundle);
+    let entries = split_bundle(bytes, *width).map_err(|_| damaged())?;
+    let one = |index: &u64| {
+        let at = usize::try_from(index % TILE_WIDTH).map_err(|_| damaged())?;
+        let data = entries.get(at).ok_or_else(damaged)?;
+        Ok((*index, Entry::parse(data).map_err(|_| damaged())?))
+    };
+    indexes.iter().map(one).collect()
 }

@@ -7,6 +7,7 @@ use hefu_federation::entry::{Act, Body};
 use hefu_node::Node;
 use hefu_node::clock::Clock;
 use hefu_node::problem::Code;
+use hefu_node::pull::pull;
 use hefu_node::store::sqlite::Sqlite;
 use hefu_node::store::{GuardStore, LogStore, OWN};
 use hefu_schemas::id::Digest;
@@ -247,7 +248,7 @@ async fn a_city_put_back_with_its_guard_is_found_out_by_whoever_saw_its_note() {
         }
         federation.node_mut(1).serve().unwrap();
         let (node, peer) = (federation.node(0), federation.node(1));
-        let held = peer.size_of(node).await;
+        let (held, row) = (peer.size_of(node).await, peer.row(node).await);
         let problem = peer.pull(node).await.unwrap_err();
         assert_eq!(problem.code, Code::SplitView, "{problem}");
         let shown = node.node().store.head(OWN).await.unwrap().note.unwrap();
@@ -257,7 +258,10 @@ async fn a_city_put_back_with_its_guard_is_found_out_by_whoever_saw_its_note() {
         assert_eq!((evidence("held"), evidence("shown")), (seen, shown), "both notes are kept");
         assert!(peer.row(node).await.stopped.is_some_and(|why| why.contains("that was seen")));
         assert_eq!(peer.size_of(node).await, held, "nothing of it is stored");
-        assert_eq!(peer.pull(node).await.unwrap_err().code, Code::SplitView, "pulling has stopped");
+        for row in [row, peer.row(node).await] {
+            let problem = pull(peer.node(), &row).await.unwrap_err();
+            assert_eq!(problem.code, Code::SplitView, "pulling has stopped, also for whoever waited meanwhile");
+        }
         check_stored(peer.node()).await;
     }
 }

@@ -1,9 +1,11 @@
 //! Pulling: in parts, late, and from peers that go away.
 
 use super::tally::all_fit;
-use super::two;
+use super::{two, with_faults};
 use hefu_federation::pull::PayloadState;
 use hefu_node::problem::Code;
+use hefu_node::pull::{entries_at, entries_between};
+use hefu_node::store::OWN;
 use hefu_node::synthetic::{Part, Population};
 use hefu_tests::draft::{day, id_of, record_id};
 use hefu_tests::{TestFederation, check_log};
@@ -21,6 +23,22 @@ async fn publish_some(federation: &TestFederation, records: u64) {
     let population = Population::new(3, day(0), federation.cities(), records).unwrap();
     let lines = federation.population_lines(&population, 0, Part::Main);
     federation.node(0).publish_lines(lines, Default::default()).await.unwrap();
+}
+
+/// What is wanted of an agreement may lie anywhere in a log of millions.
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_far_apart_cost_the_bundles_around_them_alone() {
+    let mut federation = two().await;
+    publish_some(&federation, 1_200).await;
+    let faults = with_faults(&mut federation, 0).await;
+    let node = federation.node(0);
+    let all = entries_between(node.node(), OWN, 0, node.size().await).await.unwrap();
+    let indexes = [0, 3, 255, 600, 1_100];
+    faults.begin(None);
+    let some = entries_at(node.node().store.as_ref(), OWN, &indexes).await.unwrap();
+    assert_eq!(faults.end().0.get("bundle"), Some(&3));
+    let expected = all.into_iter().filter(|(index, _)| indexes.contains(index)).collect::<Vec<_>>();
+    assert_eq!((some.len(), some == expected), (indexes.len(), true));
 }
 
 #[tokio::test(flavor = "multi_thread")]

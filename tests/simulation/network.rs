@@ -14,7 +14,7 @@ use hefu_federation::request::{Headers, Parts, parse, sign};
 use hefu_federation::tile::{TilePath, bundle_prefix};
 use hefu_node::codec::decompress;
 use hefu_node::problem::{Code, Outcome, Problem};
-use hefu_node::pull::entries_in;
+use hefu_node::pull::entries_at;
 use hefu_node::store::{AgreementNo, AgreementStore, GuardStore, LogStore, OWN, PayloadRow, PayloadStore};
 use std::collections::HashMap;
 
@@ -204,12 +204,8 @@ impl Sim {
             return Err(bad());
         }
         let rows = now(memory.rows(OWN, no, from, until, 1000))?;
-        let entries: HashMap<u64, Entry> = match (rows.first(), rows.last()) {
-            (Some(first), Some(last)) => {
-                now(entries_in(memory, OWN, first.index, last.index + 1))?.into_iter().collect()
-            }
-            _ => HashMap::new(),
-        };
+        let indexes: Vec<u64> = rows.iter().map(|row| row.index).collect();
+        let entries: HashMap<u64, Entry> = now(entries_at(memory, OWN, &indexes))?.into_iter().collect();
         let (withholds, garbles) =
             self.node(server).hostile.as_ref().map_or((false, false), |hostile| (hostile.withholds, hostile.garbles));
         let mut writer = PageWriter::new();

@@ -317,7 +317,8 @@ impl Sim {
         let page = self.fetch(at.node, at.peer, &ask)?.ok_or_else(|| misbehaved("no page"))?;
         let wanted = now(wanted(&memory, no, &known, first, until, &page))?;
         let own = &super::cities::city(at.node).did;
-        let rows = judge_rows(&round.ring, own, &known, first, until, &page, &wanted).map_err(misbehaved)?;
+        let rows = judge_rows(&round.ring, own, &known, (first..until, round.head.size()), &page, &wanted)
+            .map_err(misbehaved)?;
         let mut early = now(early_corrections(&memory, no, &rows))?;
         if self.is(Mutant::EarlyUnfiled) {
             early.clear();

@@ -17,14 +17,18 @@ fn at(path: &'static str, alter: impl Fn(Answer) -> Answer + Send + Sync + 'stat
     Arc::new(move |asked, answer| if asked.starts_with(path) { alter(answer) } else { answer })
 }
 
+/// The same keys, a second earlier: another genesis, and a log that is whole in itself.
+async fn begun_otherwise(world: &World) -> Forged {
+    let truth = entries(&world.cd).await;
+    let mut genesis = Entry::parse(&truth[0]).unwrap();
+    genesis.t -= 1;
+    let data = [vec![genesis.write().unwrap()], truth[1..].to_vec()].concat();
+    Forged::new(&world.chengdu, &keys_of(&world.chengdu), data)
+}
+
 async fn lies(world: &World) -> Vec<(&'static str, Lie, Code)> {
     let known = "/.well-known/hefu";
-    let truth = entries(&world.cd).await;
-    // The same keys, a second later: another genesis, and a log that is whole in itself.
-    let mut genesis = Entry::parse(&truth[0]).unwrap();
-    genesis.t += 1;
-    let data = [vec![genesis.write().unwrap()], truth[1..].to_vec()].concat();
-    let forged = Forged::new(&world.chengdu, &keys_of(&world.chengdu), data);
+    let forged = begun_otherwise(world).await;
     let honest = world.chengdu.fingerprint.to_string();
     let stranger = world.chongqing.fingerprint.to_string();
     let says = move |answer: Answer, honest: &str, stranger: &str| {
@@ -136,4 +140,24 @@ async fn a_first_pull_founds_the_log_on_the_fingerprint_alone() {
     );
     new.follow(&world.chongqing).await;
     world.assert_unharmed(&new.node, "first pull").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_begins_otherwise_than_the_entry_it_shows_alone_is_not_stored() {
+    let world = World::agreed().await;
+    let (_town, new) = stranger(&world).await;
+    let (city, ca) = (&world.chengdu.city, &certificate().0);
+    let fingerprint = Hash(world.chengdu.fingerprint.0);
+    let no = new.node.store.add_origin(&city.origin, &city.did, &fingerprint, Some(ca)).await.unwrap();
+    let forged = begun_otherwise(&world).await;
+    let alone = |path: &str| path.ends_with("/tile/entries/000.p/1");
+    world.liar.lie(move |path, answer| if alone(path) { answer } else { forged.answer(path, answer) });
+    let problem = pull_from(&new.node, &world.chengdu).await.expect_err("another beginning");
+    assert_eq!(problem.code, FingerprintDiffers, "{problem}");
+    let head = new.node.store.head(no).await.unwrap();
+    assert_eq!((head.size, head.note), (0, None));
+    // Its note was signed by the right key, and is remembered: the honest log contradicts it.
+    world.liar.be_honest();
+    let problem = pull_from(&new.node, &world.chengdu).await.expect_err("two logs");
+    assert_eq!(problem.code, Code::SplitView, "{problem}");
 }

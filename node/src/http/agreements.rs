@@ -7,7 +7,7 @@ use crate::codec::decompress;
 use crate::compute::compute;
 use crate::exchange;
 use crate::problem::{Code, Outcome, Problem};
-use crate::pull::entries_between;
+use crate::pull::entries_at;
 use crate::registry::Known;
 use crate::store::{OWN, PayloadRow};
 use crate::tally::{self, Question, WireQuestion};
@@ -72,10 +72,8 @@ async fn records(
     }
     let rows = node.store.rows(OWN, known.no, range.from, range.until, MAX_LINES).await?;
     let node = node.into_inner();
-    let entries = match (rows.first(), rows.last()) {
-        (Some(first), Some(last)) => entries_between(&node, OWN, first.index, last.index + 1).await?,
-        _ => Vec::new(),
-    };
+    let indexes: Vec<u64> = rows.iter().map(|row| row.index).collect();
+    let entries = entries_at(node.store.as_ref(), OWN, &indexes).await?;
     let page = compute(move || page(&node, &known, &sender, &range, &rows, &entries.into_iter().collect())).await?;
     let mut response = HttpResponse::Ok();
     response.insert_header((CACHE_CONTROL, "no-store")).content_type("application/x-ndjson");

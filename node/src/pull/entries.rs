@@ -13,6 +13,7 @@ use hefu_federation::commitment::blind_label;
 use hefu_federation::entry::{Audience, Body, Entry};
 use hefu_federation::frontier::{Frontier, FrontierError, VerifiedEntries};
 use hefu_federation::tile::{MAX_BUNDLE_LEN, TILE_WIDTH, TilePath};
+use hefu_federation::tree::leaf_hash;
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -93,6 +94,12 @@ impl Round<'_> {
             data.extend(group.into_data());
         }
         let new = u64::try_from(data.len()).unwrap_or(0);
+        // A log may be signed by the right key and begin with another entry than the one that people compared.
+        let is_first = self.head.range.size() == 0;
+        if is_first && data.first().is_none_or(|first| leaf_hash(first) != self.peer.fingerprint) {
+            let detail = format!("{}: its log begins with another entry", self.peer.origin);
+            return Err(Problem::new(Code::FingerprintDiffers, detail));
+        }
         let plan = plan_data(&self.head, data, last_t)
             .map_err(|error| Problem::new(Code::Internal, format!("append: {error}")))?;
         let stored = self.node.store.append_replica(self.peer.no, &plan, &acts).await;

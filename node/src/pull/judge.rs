@@ -1,7 +1,7 @@
 //! Records of a peer, page by page: one is judged while the one before it is stored and the next ones are fetched.
 
 use super::keys::signer;
-use super::{Round, entries_in};
+use super::{Round, entries_at};
 use crate::Node;
 use crate::client::Client;
 use crate::codec::compress;
@@ -11,7 +11,6 @@ use crate::publish::view_of;
 use crate::registry::Known;
 use crate::store::{Early, OriginNo, Payload, PayloadRow, Store};
 use bytes::Bytes;
-use hefu_federation::key::Role;
 use hefu_federation::page::{self, Asked, MAX_LINES, MAX_PAGE_LEN};
 use hefu_federation::pull::{Judge, Judged, PayloadState, Wanted, judge_lines_then, judge_page};
 use hefu_federation::reconcile::key::{Key, KeyType, keys_of};
@@ -22,12 +21,14 @@ use hefu_schemas::id::{Did, RecordId};
 use hefu_schemas::scan::{Scanned, scan};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// Pages fetched ahead of the one that is judged.
 const PAGES_AHEAD: usize = 2;
-/// Entries of a page further apart than this are asked for by themselves: a few that were withheld may lie anywhere in a log.
+/// Records of a page further apart than this are asked for corrections by themselves: a few that were withheld may lie anywhere in a
+/// log.
 const FAR: u64 = 1_000;
 
 /// A page, still unverified.
@@ -99,7 +100,8 @@ impl Round<'_> {
         let wanted = entries_of(self.node.store.as_ref(), self.peer.no, indexes, &bytes, unstored).await?;
         let (ring, own, known, origin) =
             (self.ring.clone(), self.node.did.clone(), known.clone(), self.peer.origin.clone());
-        compute(move || judge_rows(&ring, &own, &known, from, until, &bytes, &wanted))
+        let range = (from..until, self.head.range.size());
+        compute(move || judge_rows(&ring, &own, &known, range, &bytes, &wanted))
             .await
             .map_err(|error| Problem::new(Code::PeerMisbehaved, format!("{origin}: {error}")))
     }
@@ -152,12 +154,8 @@ async fn entries_of(
     if let Some(reach) = trailer_next(bytes) {
         indexes.retain(|index| *index < reach);
     }
-    let (Some(first), Some(last)) = (indexes.first(), indexes.last()) else { return Ok(Vec::new()) };
-    let entries = entries_in(store, peer, *first, last + 1).await?;
     let mut wanted = Vec::with_capacity(indexes.len());
-    let mut entries = entries.into_iter();
-    for index in indexes {
-        let Some((_, entry)) = entries.by_ref().find(|(at, _)| *at == index) else { continue };
+    for (index, entry) in entries_at(store, peer, &indexes).await? {
         let of = match &entry.body {
             hefu_federation::entry::Body::Amend { of, .. } | hefu_federation::entry::Body::Withdraw { of, .. } => {
                 Some(*of)
@@ -310,10 +308,11 @@ impl Fetcher {
     }
 }
 
-/// Inflates a page, never beyond the limit.
+/// Inflates a page: one frame, whose window and content are never beyond the limit.
 fn inflate(compressed: &[u8]) -> Option<Bytes> {
     use std::io::Read;
-    let decoder = zstd::stream::read::Decoder::new(compressed).ok()?;
+    let mut decoder = zstd::stream::read::Decoder::new(compressed).ok()?.single_frame();
+    decoder.window_log_max(MAX_PAGE_LEN.ilog2()).ok()?;
     // Records of one schema shrink to a sixteenth: most pages need no second buffer.
     let mut bytes = Vec::with_capacity(compressed.len().saturating_mul(16).min(MAX_PAGE_LEN));
     let limit = u64::try_from(MAX_PAGE_LEN).ok()?;
@@ -329,7 +328,8 @@ fn trailer_next(bytes: &[u8]) -> Option<u64> {
     trailer.root().member("next")?.as_integer().and_then(|next| u64::try_from(next).ok())
 }
 
-/// Judges a page: its rows as they are stored, with their keys.
+/// Judges a page of a range of a log, of which `size` entries are held: its rows as they are stored, with their keys. It is signed now, not
+/// when its entries were made: so by a request key of the whole log.
 ///
 /// # Errors
 /// The page is not what was asked for, or not signed by the peer.
@@ -337,15 +337,13 @@ pub fn judge_rows(
     ring: &KeyRing,
     own: &Did,
     known: &Known,
-    from: u64,
-    until: u64,
+    (range, size): (Range<u64>, u64),
     bytes: &[u8],
     wanted: &[Wanted],
 ) -> Result<Vec<(PayloadRow, Vec<Key>)>, page::PageError> {
-    let asked = Asked { agreement: known.document.id, to: own, from, until };
-    let size = until;
+    let asked = Asked { agreement: known.document.id, to: own, from: range.start, until: range.end };
     let page = page::read(bytes, &asked, |key_id| {
-        (key_id.did == *ring.did()).then(|| ring.valid_at(Role::Request, &key_id.multikey, size).cloned()).flatten()
+        (key_id.did == *ring.did()).then(|| ring.request_key(&key_id.multikey, size).cloned()).flatten()
     })?;
     debug_assert!(page.lines().len() <= MAX_LINES);
     let standing = known.standing();
@@ -425,4 +423,28 @@ fn stored(
         payload,
     };
     (row, keys.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn with_window(log: u32, content: &[u8]) -> Vec<u8> {
+        let mut encoder = zstd::stream::Encoder::new(Vec::new(), 1).unwrap();
+        encoder.window_log(log).unwrap();
+        encoder.write_all(content).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn a_page_is_one_frame_whose_window_is_within_the_limit() {
+        for log in [10, 24] {
+            assert_eq!(inflate(&with_window(log, b"a page")).as_deref(), Some(&b"a page"[..]), "{log}");
+        }
+        assert_eq!(inflate(&with_window(25, b"a page")), None);
+        let two = [with_window(20, b"one"), with_window(20, b"two")].concat();
+        assert_eq!(inflate(&two).as_deref(), Some(&b"one"[..]), "what is behind it is not looked at");
+        assert_eq!(inflate(&with_window(20, &vec![b' '; MAX_PAGE_LEN + 1])), None);
+    }
 }

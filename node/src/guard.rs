@@ -11,8 +11,8 @@ use crate::store::{OWN, OriginNo, Store};
 use hefu_federation::append::Head;
 use hefu_federation::checkpoint::Checkpoint;
 use hefu_federation::note::MAX_NOTE_LEN;
-use hefu_federation::tile::{TileMap, decode_hashes};
-use hefu_federation::tree::{Hash, root_at, root_subtrees};
+use hefu_federation::tile::{TILE_WIDTH, TileMap, decode_hashes, split_bundle, subtree_root};
+use hefu_federation::tree::{Hash, leaf_hash, root_at, root_subtrees};
 use hefu_federation::trust::KeyRing;
 use hefu_schemas::id::Digest;
 use std::time::Duration;
@@ -98,7 +98,7 @@ pub async fn resume(parts: &Parts, ring: &KeyRing) -> Outcome<Signing> {
         Err(why) => return Ok(Err(why)),
     };
     if size(ring, known.note.as_deref()) < known.head.range.size() {
-        publish_note(parts, &known.head).await?;
+        return publish_left(parts, &known.head).await;
     }
     Ok(Ok(()))
 }
@@ -154,10 +154,45 @@ async fn may_sign(parts: &Parts, ring: &KeyRing, seen: &[Vec<u8>], confirmed: bo
             write_guard(&parts.folder, note).await?;
         }
     } else if known.covered(ring) < head.range.size() {
-        // Recovery runs the normal path: the read-back head is signed, guarded and published.
-        publish_note(parts, head).await?;
+        return publish_left(parts, head).await;
     }
     Ok(Ok(()))
+}
+
+/// Signs and publishes what was left unsigned by a process that ended, or by a call whose answer was lost. It runs the normal path: what
+/// is stored behind the published note is compared first.
+///
+/// # Errors
+/// The store fails, or the guard file cannot be written.
+pub(crate) async fn publish_left(parts: &Parts, head: &Head) -> Outcome<Signing> {
+    let store = parts.store.as_ref();
+    if let Err(problem) = compare_bundles(store, store.head(OWN).await?.published(), head.range.size()).await {
+        return if problem.code == Code::Damaged { Ok(Err(not_as_written(&problem))) } else { Err(problem) };
+    }
+    publish_note(parts, head).await?;
+    Ok(Ok(()))
+}
+
+/// Why nothing is signed any more when the disk does not keep what it is given.
+pub(crate) fn not_as_written(damaged: &Problem) -> String {
+    format!("{}; run `hefu fsck`", damaged.detail)
+}
+
+/// Compares the full bundles behind `from` entries of the own log with the hashes above them. (The bundle that is not full was compared
+/// when the head was read.)
+async fn compare_bundles(store: &dyn Store, from: u64, size: u64) -> Outcome<()> {
+    for index in from / TILE_WIDTH..size / TILE_WIDTH {
+        let damaged = || Problem::new(Code::Damaged, format!("entry_bundle {index} after writing"));
+        let (width, bundle) = store.bundle(OWN, index).await?.ok_or_else(damaged)?;
+        let entries = split_bundle(&bundle, width).map_err(|_| damaged())?;
+        let leaves: Vec<Hash> = entries.iter().map(|data| leaf_hash(data)).collect();
+        let above = store.tile(OWN, 1, index / TILE_WIDTH).await?.ok_or_else(damaged)?;
+        let place = usize::try_from(index % TILE_WIDTH).map_err(|_| damaged())?;
+        if subtree_root(&leaves).as_ref().map(|root| &root.0) != above.as_chunks().0.get(place) {
+            return Err(damaged());
+        }
+    }
+    Ok(())
 }
 
 fn open(ring: &KeyRing, note: &[u8]) -> Result<Checkpoint, String> {

@@ -4,6 +4,7 @@ mod turn;
 
 use crate::clock::Clock;
 use crate::folder::{Folder, replace};
+use crate::guard;
 use crate::keys::Keys;
 use crate::problem::{Code, Outcome, Problem};
 use crate::store::fault;
@@ -362,7 +363,7 @@ impl Writer {
         if let Err(problem) = self.read_back(&plan).await {
             if problem.code == Code::Damaged {
                 // The disk does not keep what it is given: nothing more is signed until a person has looked.
-                let _ = self.state.send_replace(Err(format!("{}; run `hefu fsck`", problem.detail)));
+                let _ = self.state.send_replace(Err(guard::not_as_written(&problem)));
             }
             return Err(problem);
         }
@@ -386,8 +387,11 @@ impl Writer {
         if self.unpublished {
             let head = self.parts.store.edge(OWN).await?;
             // Mostly there is nothing: the holder before has ended well.
-            if self.parts.store.head(OWN).await?.published() < head.range.size() {
-                publish_note(&self.parts, &head).await?;
+            if self.parts.store.head(OWN).await?.published() < head.range.size()
+                && let Err(why) = guard::publish_left(&self.parts, &head).await?
+            {
+                let _ = self.state.send_replace(Err(why.clone()));
+                return Err(Problem::new(Code::NotSigning, why));
             }
             self.unpublished = false;
         }

@@ -2,8 +2,12 @@
 
 use hefu_federation::append::{Head, plan};
 use hefu_federation::entry::Audience;
+use hefu_federation::tile::split_bundle;
+use hefu_federation::tree::leaf_hash;
+use hefu_federation::trust::KeyRing;
 use hefu_node::clock::Clock;
 use hefu_node::folder::Folder;
+use hefu_node::guard;
 use hefu_node::keys::{Keys, Recovery};
 use hefu_node::problem::Code;
 use hefu_node::sequencer::{InOrder, MAX_SUBMISSION, Parts, Sealed, publish_note, start};
@@ -19,6 +23,23 @@ use tempfile::TempDir;
 /// The next append is written, and reported as failed.
 #[derive(Default)]
 struct FailedButWritten(AtomicBool);
+
+/// The same, and a bit of a full bundle is another one on the disk.
+struct Flipped(FailedButWritten);
+
+impl Faults for Flipped {
+    fn before(&self, _: &'static str, _: bool, _: &mut Model) -> StoreResult<()> {
+        Ok(())
+    }
+    fn after(&self, call: &'static str, model: &mut Model) -> StoreResult<()> {
+        let lost = self.0.after(call, model);
+        if lost.is_err() {
+            let (_, bytes) = model.logs.get_mut(&OWN).unwrap().bundles.get_mut(&1).unwrap();
+            Arc::make_mut(bytes)[100] ^= 1;
+        }
+        lost
+    }
+}
 
 impl Faults for FailedButWritten {
     fn before(&self, _: &'static str, _: bool, _: &mut Model) -> StoreResult<()> {
@@ -134,6 +155,29 @@ async fn behind_a_part_that_failed_no_part_of_a_submission_is_appended() {
     // Another submission is not concerned.
     assert_eq!(sequencer.append(vec![numbered(9_999)]).await.unwrap()[0].index, 1 + group);
     sequencer.stop().await;
+}
+
+#[tokio::test]
+async fn what_the_disk_does_not_give_back_is_not_signed_after_an_append_of_unknown_outcome_either() {
+    let (dir, faults) = (TempDir::new().unwrap(), Arc::new(Flipped(FailedButWritten::default())));
+    let memory = Memory::with_faults(faults.clone());
+    let parts = founded(&dir, &memory, "one").await;
+    let again = copy(&parts);
+    let sequencer = start(parts, Ok(()));
+    has_lease(&memory).await;
+    faults.0.0.store(true, Ordering::SeqCst);
+    assert!(sequencer.append((0..MAX_SUBMISSION).map(numbered).collect()).await.is_err());
+    let refused = sequencer.append(vec![numbered(9_999)]).await.unwrap_err();
+    assert_eq!(refused.code, Code::NotSigning, "{refused}");
+    assert!(sequencer.signing().unwrap_err().contains("entry_bundle 1 after writing"));
+    sequencer.stop().await;
+    // Nor by the next process.
+    let data = memory.bundle(OWN, 0).await.unwrap().unwrap().1;
+    let first = split_bundle(&data, 256).unwrap()[0].to_vec();
+    let ring = KeyRing::found(&first, &again.origin, &leaf_hash(&first)).unwrap();
+    let verdict = guard::check(&again, &ring, &[], false, false).await.unwrap();
+    assert!(verdict.signing.unwrap_err().contains("entry_bundle 1 after writing"));
+    assert_eq!(published(&memory).await, 1);
 }
 
 #[tokio::test]

@@ -105,6 +105,8 @@ async fn a_federation_by_the_commands_alone() {
         assert!(peers[0]["records"]["held"].as_u64().unwrap() >= 1, "{peers}");
     }
     assert_eq!(ours.run(&["finding", "list", "--rule", "C1"]).await.ended(0).stdout, "");
+    let unknown = ours.run(&["finding", "list", "--rule", "X9"]).await.ended(2);
+    assert!(unknown.stderr.contains("S1, S2,") && unknown.stderr.contains("G7"), "{unknown:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

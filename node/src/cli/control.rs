@@ -17,6 +17,8 @@ use tokio::sync::OnceCell;
 
 /// What a command waits, once, for another one that holds the folder.
 const MOMENT: Duration = Duration::from_millis(300);
+/// Until a connection that was made before the socket went is surely accepted.
+const ACCEPTED: Duration = Duration::from_millis(5);
 
 /// A way to the node. Drop it through [`Control::close`].
 pub(super) struct Control {
@@ -67,9 +69,11 @@ impl Control {
     /// Ends the node that this command opened.
     pub(super) async fn close(self) {
         if let Some((node, handle)) = self.own.into_inner() {
+            // Another command that comes from here on finds nobody, and waits for the lock; one that has come is answered.
+            let _ = std::fs::remove_file(node.folder.control_socket());
+            tokio::time::sleep(ACCEPTED).await;
             handle.stop(true).await;
             node.stop().await;
-            let _ = std::fs::remove_file(node.folder.control_socket());
         }
     }
 

@@ -69,11 +69,11 @@ fn print(globals: &Globals, answer: &Value, fits: bool) {
         format!("{name} {}", count(severity))
     };
     let findings = Severity::ALL.iter().map(counts).collect::<Vec<_>>().join(" · ");
-    let matters = if matched == 1 { "matter matches" } else { "matters match" };
+    let matters = output::counted(matched, "matter matches", "matters match");
     output::data(output::text(
         globals,
         format!("核对日 {as_of}：相符事项 {matched}；差异 {findings}"),
-        format!("as of {as_of}: {matched} {matters}; findings: {findings}"),
+        format!("as of {as_of}: {matters}; findings: {findings}"),
     ));
     let digest = |value: &Value| value.get("digest").and_then(Value::as_str).unwrap_or("–").to_owned();
     let mut rows = vec![vec![output::text(globals, "本节点", "this node"), digest(answer), String::new()]];
@@ -108,8 +108,8 @@ fn verdict(globals: &Globals, answer: &Value, fits: bool, open: u64) -> String {
             globals,
             format!("各方结果一致（合符）；其中待处理差异 {open} 项。"),
             format!(
-                "All parties compute the same result (合). It contains {open} open finding{}.",
-                if open == 1 { "" } else { "s" }
+                "All parties compute the same result (合). It contains {}.",
+                output::counted(open, "open finding", "open findings")
             ),
         ),
         (false, _) if silent > 0 && !answers.iter().any(differs) => output::text(

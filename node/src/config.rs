@@ -79,6 +79,9 @@ impl Config {
             std::io::ErrorKind::NotFound => {
                 Problem::new(Code::NotInitialised, format!("{} is missing", path.display()))
             }
+            std::io::ErrorKind::NotADirectory => {
+                Problem::new(Code::NotInitialised, format!("{} is not a folder", dir.display()))
+            }
             _ => Problem::new(Code::Configuration, format!("{}: {error}", path.display())),
         })?;
         let config: Self = toml::from_str(&text)

@@ -183,7 +183,10 @@ fn prepare_folder(folder: &Folder, recovery_out: &Path) -> Outcome<()> {
         return Err(Problem::new(Code::AlreadyInitialised, format!("{} holds a node", dir.display())));
     }
     if recovery_out.exists() {
-        return Err(Problem::new(Code::AlreadyInitialised, format!("{} exists", recovery_out.display())));
+        return Err(Problem::new(
+            Code::AlreadyInitialised,
+            format!("the file {} exists already; give another --recovery-out", recovery_out.display()),
+        ));
     }
     if real(recovery_out).map_err(refuse)?.starts_with(real(dir).map_err(refuse)?) {
         return Err(Problem::new(

@@ -105,6 +105,8 @@ async fn a_federation_by_the_commands_alone() {
         assert!(peers[0]["records"]["held"].as_u64().unwrap() >= 1, "{peers}");
     }
     assert_eq!(ours.run(&["finding", "list", "--rule", "C1"]).await.ended(0).stdout, "");
+    let unknown = ours.run(&["finding", "list", "--rule", "X9"]).await.ended(2);
+    assert!(unknown.stderr.contains("S1, S2,") && unknown.stderr.contains("G7"), "{unknown:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,6 +121,15 @@ async fn commands_work_beside_a_server_and_without_one() {
     let without = node.run(&["--json", "fsck"]).await.ended(0).json();
     assert_eq!(beside, without);
     assert!(!node.dir.join("control.sock").exists());
+    // Two at once: each has its answer, by the other's socket or behind it, or says that the folder is held.
+    for _ in 0..5 {
+        let list = || node.run(&["--json", "peer", "list"]);
+        let (one, other) = tokio::join!(list(), list());
+        for said in [&one, &other] {
+            assert!(said.code == Some(0) || code(said) == "locked", "{said:?}");
+        }
+        assert!([one, other].iter().any(|said| said.code == Some(0)));
+    }
     // A killed process leaves its socket and its lease: the next one goes on at once.
     node.serve(&[]).await;
     node.kill().await;

@@ -135,6 +135,11 @@ async fn a_folder_that_is_not_initialised_is_left_alone() {
         );
         assert!(!dir.exists(), "{args:?} made something");
     }
+    let file = base.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let said = run(&file, &["--json", "fsck"]).await.ended(3);
+    assert_eq!(code(&said), "not-initialised", "{said:?}");
+    assert!(said.stdout.contains("is not a folder"), "{said:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

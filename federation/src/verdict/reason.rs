@@ -307,7 +307,7 @@ impl Reason {
         use Reason as R;
         Some(match self {
             R::ProofFails(error) => {
-                (format!("签名不成立：{}。", proof_zh(*error)), format!("The proof does not hold: {error}."))
+                (format!("签名不成立：{}。", proof_zh(*error)), format!("The proof is not valid: {error}."))
             }
             R::KeyValid { index } => (
                 format!("签名密钥在日志第 {index} 条时有效。"),
@@ -327,11 +327,12 @@ impl Reason {
             ),
             R::SchemaViolated { count } => (
                 format!("不符合规范（{count} 处）。"),
-                format!("It is not valid by its schema ({count} violation(s))."),
+                format!("It is not valid by its schema ({}).", violations(*count)),
             ),
-            R::RulesViolated { count } => {
-                (format!("内容规则有 {count} 处不符。"), format!("It breaks rules of content ({count} violation(s))."))
-            }
+            R::RulesViolated { count } => (
+                format!("内容规则有 {count} 处不符。"),
+                format!("It breaks rules of content ({}).", violations(*count)),
+            ),
             _ => return self.of_place(),
         })
     }
@@ -371,6 +372,10 @@ impl Reason {
             _ => return None,
         })
     }
+}
+
+fn violations(count: usize) -> String {
+    format!("{count} violation{}", if count == 1 { "" } else { "s" })
 }
 
 fn proof_zh(error: ProofError) -> &'static str {

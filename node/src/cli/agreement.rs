@@ -187,7 +187,7 @@ fn print(globals: &Globals, summary: &Value) {
 async fn sign(globals: &Globals, id: &str) -> Outcome<u8> {
     let path = format!("/v1/agreements/{}/sign", super::control::encoded(id));
     let summary = with(globals, async |control| control.post(&path, &json!({})).await).await?;
-    let state = summary.get("state").and_then(Value::as_str).unwrap_or_default();
+    let state = output::state(globals, summary.get("state").and_then(Value::as_str).unwrap_or_default());
     output::words(globals, format!("已签署，状态：{state}"), format!("Signed; its state is now {state}:"));
     print(globals, &summary);
     Ok(0)
@@ -196,7 +196,7 @@ async fn sign(globals: &Globals, id: &str) -> Outcome<u8> {
 async fn act(globals: &Globals, act: &str, id: &str, on: Option<&str>) -> Outcome<u8> {
     let path = format!("/v1/agreements/{}/{act}", super::control::encoded(id));
     let summary = with(globals, async |control| control.post(&path, &json!({"on": on})).await).await?;
-    let state = summary.get("state").and_then(Value::as_str).unwrap_or_default();
+    let state = output::state(globals, summary.get("state").and_then(Value::as_str).unwrap_or_default());
     output::words(
         globals,
         format!("已记入日志，状态：{state}。其他缔约方拉取后即可看到："),
@@ -221,7 +221,7 @@ async fn list(globals: &Globals) -> Outcome<u8> {
         rows.push(vec![
             member("id"),
             row.get("version").map(Value::to_string).unwrap_or_default(),
-            member("state"),
+            output::state(globals, &member("state")),
             format!("{signed}/{}", parties.len()),
             format!("{} – {}", member("validFrom"), member("validTo")),
             row.get("title").map(|title| output::from_map(globals, title)).unwrap_or_default(),

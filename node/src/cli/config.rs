@@ -61,6 +61,9 @@ fn read(globals: &Globals) -> Outcome<String> {
     let path = globals.dir.join(FILE_NAME);
     std::fs::read_to_string(&path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Problem::new(Code::NotInitialised, format!("{} is missing", path.display())),
+        std::io::ErrorKind::NotADirectory => {
+            Problem::new(Code::NotInitialised, format!("{} is not a folder", globals.dir.display()))
+        }
         _ => Problem::new(Code::Configuration, format!("{}: {error}", path.display())),
     })
 }

@@ -9,44 +9,71 @@ use actix_web::dev::ServerHandle;
 use bytes::Bytes;
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::UnixStream;
+use tokio::sync::OnceCell;
+
+/// What a command waits, once, for another one that holds the folder.
+const MOMENT: Duration = Duration::from_millis(300);
+/// Until a connection that was made before the socket went is surely accepted.
+const ACCEPTED: Duration = Duration::from_millis(5);
 
 /// A way to the node. Drop it through [`Control::close`].
 pub(super) struct Control {
     http: reqwest::Client,
-    /// The node that this command opened, with its socket server.
-    own: Option<(Arc<Node>, ServerHandle)>,
+    dir: PathBuf,
+    /// The node that this command opened, with its socket server: at once, or when whoever answered before has ended.
+    own: OnceCell<(Arc<Node>, ServerHandle)>,
 }
 
 impl Control {
     /// Connects to the serving node, or opens the folder.
     pub(super) async fn open(globals: &Globals) -> Outcome<Self> {
-        let socket = globals.dir.join("control.sock");
-        if tokio::net::UnixStream::connect(&socket).await.is_ok() {
-            return Ok(Self { http: http(&socket)?, own: None });
+        let control = Self::to(globals)?;
+        control.reach().await?;
+        Ok(control)
+    }
+
+    fn to(globals: &Globals) -> Outcome<Self> {
+        Ok(Self { http: http(&socket(&globals.dir))?, dir: globals.dir.clone(), own: OnceCell::new() })
+    }
+
+    /// Sees to it that somebody answers on the socket. Another command has it for a moment only: it is waited for once.
+    async fn reach(&self) -> Outcome<()> {
+        match self.reach_now().await {
+            Err(problem) if problem.code == Code::Locked => {
+                tokio::time::sleep(MOMENT).await;
+                self.reach_now().await
+            }
+            reached => reached,
         }
-        let node = Node::open(&globals.dir, false).await?;
-        let server = crate::http::control(&node)?;
-        let handle = server.handle();
-        tokio::spawn(server);
-        Ok(Self { http: http(&socket)?, own: Some((node, handle)) })
+    }
+
+    async fn reach_now(&self) -> Outcome<()> {
+        if UnixStream::connect(socket(&self.dir)).await.is_ok() {
+            return Ok(());
+        }
+        self.own.get_or_try_init(|| serve(&self.dir)).await.map(|_| ())
     }
 
     /// Connects to the serving node, if one serves.
     pub(super) async fn of_serving(globals: &Globals) -> Outcome<Option<Self>> {
-        let socket = globals.dir.join("control.sock");
-        if tokio::net::UnixStream::connect(&socket).await.is_err() {
+        if UnixStream::connect(socket(&globals.dir)).await.is_err() {
             return Ok(None);
         }
-        Ok(Some(Self { http: http(&socket)?, own: None }))
+        Self::to(globals).map(Some)
     }
 
     /// Ends the node that this command opened.
     pub(super) async fn close(self) {
-        if let Some((node, handle)) = self.own {
+        if let Some((node, handle)) = self.own.into_inner() {
+            // Another command that comes from here on finds nobody, and waits for the lock; one that has come is answered.
+            let _ = std::fs::remove_file(node.folder.control_socket());
+            tokio::time::sleep(ACCEPTED).await;
             handle.stop(true).await;
             node.stop().await;
-            let _ = std::fs::remove_file(node.folder.control_socket());
         }
     }
 
@@ -66,9 +93,20 @@ impl Control {
         self.send(request).await?.bytes().await.map_err(gone)
     }
 
-    /// Sends; an error answer becomes its problem.
+    /// Sends; an error answer becomes its problem. The command that had the socket may have ended since [`Self::open`]: what did
+    /// not reach it, or changes nothing, is sent once more.
     pub(super) async fn send(&self, request: RequestBuilder) -> Outcome<Response> {
-        let response = request.send().await.map_err(gone)?;
+        let (http, request) = request.build_split();
+        let request = request.map_err(gone)?;
+        let (reads, again) = (request.method() == Method::GET, request.try_clone());
+        let sent = match (http.execute(request).await, again) {
+            (Err(error), Some(again)) if self.own.get().is_none() && (error.is_connect() || reads) => {
+                self.reach().await?;
+                http.execute(again).await
+            }
+            (sent, _) => sent,
+        };
+        let response = sent.map_err(gone)?;
         if response.status().is_success() {
             return Ok(response);
         }
@@ -97,7 +135,20 @@ pub(super) async fn with<T>(globals: &Globals, work: impl AsyncFnOnce(&Control) 
     result
 }
 
-fn http(socket: &std::path::Path) -> Outcome<reqwest::Client> {
+fn socket(dir: &Path) -> PathBuf {
+    crate::folder::Folder::new(dir).control_socket()
+}
+
+/// Opens the folder and answers on its socket.
+async fn serve(dir: &Path) -> Outcome<(Arc<Node>, ServerHandle)> {
+    let node = Node::open(dir, false).await?;
+    let server = crate::http::control(&node)?;
+    let handle = server.handle();
+    tokio::spawn(server);
+    Ok((node, handle))
+}
+
+fn http(socket: &Path) -> Outcome<reqwest::Client> {
     // reqwest asks for a provider even where no TLS is spoken; a second installation is no error.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
@@ -108,5 +159,8 @@ fn http(socket: &std::path::Path) -> Outcome<reqwest::Client> {
 }
 
 fn gone(error: reqwest::Error) -> Problem {
+    if error.is_connect() {
+        return Problem::new(Code::Locked, "another command that held it has just ended: give this one again");
+    }
     Problem::new(Code::Unavailable, format!("control socket: {}", error.without_url()))
 }

@@ -3,6 +3,8 @@
 use super::control::{push_query, with};
 use super::{Globals, output};
 use crate::problem::Outcome;
+use clap::builder::PossibleValuesParser;
+use hefu_federation::reconcile::finding::Rule;
 use hefu_schemas::code;
 use serde_json::Value;
 
@@ -28,8 +30,8 @@ pub(super) struct List {
     /// Only of this agreement
     #[arg(long, value_name = "AGREEMENT")]
     agreement: Option<String>,
-    /// Only of this rule, e.g. S4
-    #[arg(long, value_name = "RULE")]
+    /// Only of this rule
+    #[arg(long, value_name = "RULE", value_parser = PossibleValuesParser::new(Rule::ALL.iter().map(|rule| rule.code())))]
     rule: Option<String>,
     /// How many at most
     #[arg(long, value_name = "N", default_value_t = 100)]

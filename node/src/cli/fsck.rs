@@ -56,12 +56,16 @@ impl Fsck {
             let verdict = if count == 0 {
                 output::text(globals, "完好", "clean")
             } else {
-                output::text(globals, format!("{count} 处问题"), format!("{count} complaint(s)"))
+                output::text(globals, format!("{count} 处问题"), output::counted(count, "complaint", "complaints"))
             };
             output::data(output::text(
                 globals,
                 format!("{origin}：{entries} 条日志、{payloads} 份记录，{verdict}"),
-                format!("{origin}: {entries} entries, {payloads} records, {verdict}"),
+                format!(
+                    "{origin}: {}, {}, {verdict}",
+                    output::counted(entries, "entry", "entries"),
+                    output::counted(payloads, "record", "records"),
+                ),
             ));
             for complaint in report.get("complaints").and_then(Value::as_array).into_iter().flatten() {
                 output::data(format!("    {}", complaint.as_str().unwrap_or_default()));

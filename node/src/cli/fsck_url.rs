@@ -107,12 +107,16 @@ fn report(globals: &Globals, origin: &Origin, checking: &Checking, walked: Optio
     let verdict = if count == 0 {
         output::text(globals, "完好", "clean")
     } else {
-        output::text(globals, format!("{count} 处问题"), format!("{count} complaint(s)"))
+        output::text(globals, format!("{count} 处问题"), output::counted(count, "complaint", "complaints"))
     };
     output::data(output::text(
         globals,
         format!("{origin}：读取 {entries} 条日志，其中记录 {records} 条，{verdict}"),
-        format!("{origin}: {entries} entries read, {records} of them records, {verdict}"),
+        format!(
+            "{origin}: {} read, {} among them, {verdict}",
+            output::counted(entries, "entry", "entries"),
+            output::counted(records, "record", "records"),
+        ),
     ));
     for complaint in &checking.complaints {
         output::data(format!("    {}", output::of(globals, complaint)));

@@ -66,7 +66,7 @@ pub struct Globals {
     /// The node's folder.
     #[arg(long, global = true, env = "HEFU_DIR", value_name = "DIR", default_value = "hefu-node")]
     pub dir: PathBuf,
-    /// Machine-readable output: JSON on stdout, also for errors.
+    /// Machine-readable output: JSON on stdout, also for errors (not for a wrong command line: exit code 2).
     #[arg(long, global = true)]
     pub json: bool,
     /// Language of texts: zh or en; by default that of the locale (LC_ALL, LC_MESSAGES, LANG).

@@ -95,7 +95,7 @@ fn print(globals: &Globals, summary: &Summary) {
             output::data(output::text(
                 globals,
                 format!("{origin}：{entries} 条日志，根 {root}"),
-                format!("{origin}: {entries} entries, root {root}"),
+                format!("{origin}: {}, root {root}", output::counted(entries, "entry", "entries")),
             ));
         }
         let records = summary.records;

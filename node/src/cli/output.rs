@@ -92,6 +92,26 @@ pub(super) fn of(globals: &Globals, both: &Text) -> String {
     both.in_lang(globals.lang()).to_owned()
 }
 
+/// The state of an agreement; English says the word that is on the wire.
+pub(super) fn state(globals: &Globals, code: &str) -> String {
+    let zh = match code {
+        "proposed" => "已提出",
+        "partially-signed" => "部分签署",
+        "signed" => "各方已签署",
+        "in-force" => "已生效",
+        "suspended" => "已中止",
+        "ended" => "已终止",
+        "expired" => "已到期",
+        other => other,
+    };
+    text(globals, zh, code)
+}
+
+/// So many of something, in English.
+pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 /// A progress bar on stderr, on a terminal only.
 pub(super) fn progress(globals: &Globals, total: Option<u64>, zh: &str, en: &str) -> ProgressBar {
     let visible = std::io::stderr().is_terminal() && !globals.json;

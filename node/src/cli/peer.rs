@@ -88,7 +88,8 @@ impl Add {
             globals,
             format!("已关注 {origin}：指纹一致，已拉取 {size} 条日志。对方也须添加本节点。"),
             format!(
-                "Following {origin}: the fingerprint agrees, {size} entries pulled. The other side must add this node too."
+                "Following {origin}: the fingerprint agrees, {} pulled. The other side must add this node too.",
+                output::counted(size, "entry", "entries")
             ),
         );
         Ok(0)
@@ -136,8 +137,8 @@ fn check_rows(globals: &Globals, checks: &[Value]) -> String {
         let map = |name: &str| check.get(name).map(|map| output::from_map(globals, map)).unwrap_or_default();
         let zh = CHECKS.iter().find(|(code, _)| *code == name).map_or(name.as_str(), |(_, zh)| zh);
         let verdict = match check.get("holds").and_then(Value::as_bool) {
-            Some(true) => output::text(globals, "是", "ok"),
-            Some(false) => output::text(globals, "否", "NO"),
+            Some(true) => output::text(globals, "正常", "ok"),
+            Some(false) => output::text(globals, "不正常", "NO"),
             None => output::text(globals, "未查", "not looked at"),
         };
         rows.push(vec![format!("  {}", output::text(globals, zh, name.as_str())), verdict, map("seen")]);

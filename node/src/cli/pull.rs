@@ -59,7 +59,11 @@ fn line(globals: &Globals, report: &Value) -> String {
     output::text(
         globals,
         format!("{origin}：新增日志 {entries} 条（共 {size}），新增持有记录 {held} 条，未持有 {not_held} 条"),
-        format!("{origin}: {entries} new entries (of {size}), {held} records now held, {not_held} not held"),
+        format!(
+            "{origin}: {} (of {size}), {} now held, {not_held} not held",
+            output::counted(entries, "new entry", "new entries"),
+            output::counted(held, "record", "records"),
+        ),
     )
 }
 
@@ -90,7 +94,11 @@ impl Reconcile {
             output::data(output::text(
                 globals,
                 format!("已核对 {keys} 个事项；待处理差异 {findings} 项（hefu finding list）"),
-                format!("{keys} matters evaluated; {findings} open findings (hefu finding list)"),
+                format!(
+                    "{} evaluated; {} (hefu finding list)",
+                    output::counted(keys, "matter", "matters"),
+                    output::counted(findings, "open finding", "open findings"),
+                ),
             ));
         }
         Ok(0)

@@ -69,14 +69,21 @@ impl Serve {
     }
 
     fn listener(&self, node: &Node) -> Outcome<TcpListener> {
+        let address = node.config.listen;
         let refused = |error: std::io::Error| {
-            Problem::new(Code::Configuration, format!("listen {}: {error}", node.config.listen))
+            let why = match error.kind() {
+                std::io::ErrorKind::AddrInUse => {
+                    format!("another program listens on {address}: stop it, or change `listen`")
+                }
+                _ => format!("listen {address}: {error}"),
+            };
+            Problem::new(Code::Configuration, why)
         };
         let listener = if self.listener == "stdin" {
             use std::os::fd::AsFd;
             TcpListener::from(std::io::stdin().as_fd().try_clone_to_owned().map_err(refused)?)
         } else {
-            TcpListener::bind(node.config.listen).map_err(refused)?
+            TcpListener::bind(address).map_err(refused)?
         };
         listener.set_nonblocking(true).map_err(refused)?;
         Ok(listener)

@@ -69,7 +69,10 @@ fn node(globals: &Globals, status: &Value) -> String {
         (say("指纹".into(), "fingerprint".into()), text(status, "fingerprint")),
         (
             say("日志".into(), "log".into()),
-            say(format!("{size} 条，已公布 {published} 条"), format!("{size} entries, {published} published")),
+            say(
+                format!("{size} 条，已公布 {published} 条"),
+                format!("{}, {published} published", output::counted(size, "entry", "entries")),
+            ),
         ),
         (say("签发".into(), "signing".into()), signing),
         (say("防回退".into(), "guard".into()), guard),
@@ -159,7 +162,8 @@ fn agreements(globals: &Globals, status: &Value) -> Option<String> {
     let mut rows = vec![head.split('|').map(str::to_owned).collect::<Vec<_>>()];
     for agreement in agreements {
         let title = agreement.get("title").map(|title| output::from_map(globals, title)).unwrap_or_default();
-        rows.push(vec![text(agreement, "id"), text(agreement, "state"), text(agreement, "validTo"), title]);
+        let state = output::state(globals, &text(agreement, "state"));
+        rows.push(vec![text(agreement, "id"), state, text(agreement, "validTo"), title]);
     }
     Some(output::table(&rows))
 }

@@ -11,8 +11,9 @@ const EXAMPLE: &str = "\
 Example:
   hefu --dir km tally show --agreement urn:uuid:0198…
 
-The node computes its statement for today and what it holds of each party's log, asks the other parties for theirs over
-the same heads, verifies their signatures and compares. Exit code 1 when the halves do not fit.";
+The node computes its statement for today and what it holds of each party's log, asks the other
+parties for theirs over the same heads, verifies their signatures and compares. Exit code 1 when
+the parties' results differ or cannot be compared.";
 
 /// The signed result of reconciling, compared with the other parties'.
 #[derive(Debug, clap::Subcommand)]
@@ -59,17 +60,20 @@ fn print(globals: &Globals, answer: &Value, fits: bool) {
     let ours = answer.get("ours");
     let as_of = ours.and_then(|ours| ours.get("asOf")).and_then(Value::as_str).unwrap_or_default();
     let matched = ours.and_then(|ours| ours.get("matched")).and_then(Value::as_u64).unwrap_or(0);
+    let count = |severity: &Severity| {
+        ours.and_then(|ours| ours.get("findings")?.get(severity.code())).and_then(Value::as_u64).unwrap_or(0)
+    };
     let counts = |severity: &Severity| {
-        let count =
-            ours.and_then(|ours| ours.get("findings")?.get(severity.code())).and_then(Value::as_u64).unwrap_or(0);
         let name = code::name("severity", severity.code());
-        format!("{} {count}", name.map_or_else(|| severity.code().to_owned(), |name| output::of(globals, &name)))
+        let name = name.map_or_else(|| severity.code().to_owned(), |name| output::of(globals, &name));
+        format!("{name} {}", count(severity))
     };
     let findings = Severity::ALL.iter().map(counts).collect::<Vec<_>>().join(" · ");
+    let matters = output::counted(matched, "matter matches", "matters match");
     output::data(output::text(
         globals,
         format!("核对日 {as_of}：相符事项 {matched}；差异 {findings}"),
-        format!("as of {as_of}: {matched} matters match; findings: {findings}"),
+        format!("as of {as_of}: {matters}; findings: {findings}"),
     ));
     let digest = |value: &Value| value.get("digest").and_then(Value::as_str).unwrap_or("–").to_owned();
     let mut rows = vec![vec![output::text(globals, "本节点", "this node"), digest(answer), String::new()]];
@@ -88,18 +92,36 @@ fn print(globals: &Globals, answer: &Value, fits: bool) {
     }
     output::data(output::table(&rows));
     print_differences(globals, answer);
-    if fits {
-        output::data(output::text(
+    output::data(verdict(globals, answer, fits, Severity::ALL.iter().map(count).sum()));
+}
+
+/// What the comparison comes to. An answer with a problem holds no statement: nothing was compared with it.
+fn verdict(globals: &Globals, answer: &Value, fits: bool, open: u64) -> String {
+    let answers = answer.get("answers").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let silent = answers.iter().filter(|other| other.get("problem").is_some()).count();
+    let differs = |other: &Value| other.get("problem").is_none() && other.get("fits") != Some(&Value::Bool(true));
+    match (fits, open) {
+        (true, 0) => {
+            output::text(globals, "各方结果一致：合符。", "All parties compute the same: the halves fit (合).")
+        }
+        (true, _) => output::text(
             globals,
-            "各方结果一致：合符。",
-            "All parties compute the same: the halves fit (合).",
-        ));
-    } else {
-        output::data(output::text(
+            format!("各方结果一致（合符）；其中待处理差异 {open} 项。"),
+            format!(
+                "All parties compute the same result (合). It contains {}.",
+                output::counted(open, "open finding", "open findings")
+            ),
+        ),
+        (false, _) if silent > 0 && !answers.iter().any(differs) => output::text(
+            globals,
+            format!("{silent} 方未应答，尚未比较。"),
+            format!("Not compared: {silent} of {} parties gave no statement; try again.", answers.len() + 1),
+        ),
+        (false, _) => output::text(
             globals,
             "各方结果不一致：尚未合符。",
             "The parties' results are not the same: the halves do not fit yet.",
-        ));
+        ),
     }
 }
 

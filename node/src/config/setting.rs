@@ -61,6 +61,17 @@ pub const SETTINGS: &[Setting] = &[
         good: |value| text(value, |address| address.parse::<SocketAddr>().is_ok()),
     },
     Setting {
+        name: "local",
+        unit: ["IP:端口", "IP:port"],
+        about: [
+            "供本地系统凭令牌访问的地址；不设则不开放",
+            "address of the door for local systems with tokens; without it the door stays shut",
+        ],
+        sample: "\"127.0.0.1:8443\"",
+        need: Need::Absent,
+        good: |value| text(value, |address| address.parse::<SocketAddr>().is_ok()),
+    },
+    Setting {
         name: "city",
         unit: ["GB/T 2260 六位代码", "six digits of GB/T 2260"],
         about: ["本市代码", "code of the city"],
@@ -361,6 +372,7 @@ pub fn effective(config: &Config, name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Tls;
     use hefu_schemas::text::Lang;
 
     fn default_config() -> Config {
@@ -381,9 +393,20 @@ mod tests {
 
     #[test]
     fn every_setting_stands_in_the_table() {
-        let mut config = default_config();
-        config.tls.certificate = Some("a".into());
-        config.tls.key = Some("b".into());
+        let given = default_config();
+        // Each field by name, those that are absent by default with a value: a new one does not compile until it stands here.
+        let config = Config {
+            url: given.url,
+            listen: given.listen,
+            local: Some(given.listen),
+            city: given.city,
+            name: given.name,
+            time_zone: given.time_zone,
+            database: given.database,
+            pull_interval_s: given.pull_interval_s,
+            allow_private_addresses: given.allow_private_addresses,
+            tls: Tls { certificate: Some("a".into()), key: Some("b".into()), behind_gateway: given.tls.behind_gateway },
+        };
         let mut stored = names(&Table::try_from(&config).unwrap());
         let mut known: Vec<_> = SETTINGS.iter().map(|setting| setting.name.to_owned()).collect();
         stored.sort();
@@ -399,9 +422,11 @@ mod tests {
         let good = default_file(Lang::En).replace("behind_gateway = false", "behind_gateway = true");
         let dir = Path::new("/nowhere");
         assert_eq!(complaints(&good, dir), []);
+        assert_eq!(complaints(&good.replace("# local", "local"), dir), []);
         for (from, to, setting) in [
             ("\"https://", "\"http://", "url"),
             ("0.0.0.0:443", "everywhere", "listen"),
+            ("# local = \"127.0.0.1:8443\"", "local = 8443", "local"),
             ("530100", "Kunming", "city"),
             ("{ zh", "3 # { zh", "name"),
             ("Asia/Shanghai", "Asia/Kunming", "time_zone"),

@@ -49,9 +49,10 @@ async fn verify(node: web::Data<Node>, bytes: web::Bytes) -> Outcome<HttpRespons
 pub(crate) fn read_policy(bytes: &[u8]) -> Outcome<Policy> {
     Policy::read(bytes).map_err(|error| match error {
         PolicyError::Gate(error) => Problem::new(Code::InvalidPolicy, error),
-        PolicyError::Invalid(violations) => {
-            Problem::new(Code::InvalidPolicy, format!("{} violation(s)", violations.len()))
-                .with("violations", object!(violations))
-        }
+        PolicyError::Invalid(violations) => Problem::new(
+            Code::InvalidPolicy,
+            if violations.len() == 1 { "1 violation".to_owned() } else { format!("{} violations", violations.len()) },
+        )
+        .with("violations", object!(violations)),
     })
 }

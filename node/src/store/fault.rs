@@ -14,6 +14,8 @@ const PRIMARY: u32 = 0xff;
 const IOERR_WRITE: u32 = 778;
 /// `SQLITE_IOERR_SHMSIZE`: no room for the index of the write-ahead file.
 const IOERR_SHMSIZE: u32 = 4874;
+/// How the standard library begins what it says of a name that is not found; there is no stable kind of it.
+const NO_SUCH_NAME: &str = "failed to lookup address information";
 /// `SQLITE_IOERR_SHORT_READ`: the file ends before it should.
 const IOERR_SHORT_READ: u32 = 522;
 
@@ -37,7 +39,7 @@ pub(crate) fn code(error: &(dyn Error + 'static)) -> Code {
         }
         if let Some(error) = error.downcast_ref::<std::io::Error>() {
             // What rustls says of a certificate comes as data that is not valid.
-            if error.kind() == ErrorKind::InvalidData {
+            if error.kind() == ErrorKind::InvalidData || error.to_string().starts_with(NO_SUCH_NAME) {
                 return Code::DatabaseAway;
             }
             return of_io(error, Code::Unavailable);
@@ -143,5 +145,7 @@ mod tests {
         let gone = std::io::Error::from(ErrorKind::NotFound);
         assert_eq!(of_file("guard file", &gone, Code::NotSigning).code, Code::NotSigning);
         assert_eq!(code(&crate::store::StoreError::Database(sqlx::Error::Io(full))), Code::DiskFull);
+        let nowhere = std::io::Error::other(format!("{NO_SUCH_NAME}: Name or service not known"));
+        assert_eq!(code(&crate::store::StoreError::Database(sqlx::Error::Io(nowhere))), Code::DatabaseAway);
     }
 }

@@ -89,7 +89,10 @@ fn push(report: &mut Report, size: u64, cost: Cost, first: Cost) {
         limit: "50 ms".into(),
         ratio: cost.tally_ms / 50.0,
         must: if size == LARGE { Must::AtMost(1.0) } else { Must::Stated },
-        note: format!("processor time of the node; the whole command takes {:.1} ms", cost.tally_wall_ms),
+        note: format!(
+            "processor time of the node; the whole command takes {:.1} ms; at most 50 ms is asked for at {LARGE} only",
+            cost.tally_wall_ms
+        ),
     });
 }
 

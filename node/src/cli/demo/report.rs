@@ -219,7 +219,7 @@ impl Report {
         if let Some(example) = &self.example {
             output::data(output::text(
                 globals,
-                "\n其中一项，两半并列（≠ 为不一致的成员）：",
+                "\n其中一项，两半并列（≠ 为不一致的字段）：",
                 "\nOne of them, both halves side by side (≠ marks members that differ):",
             ));
             output::data(finding::lines(globals, example));

@@ -6,7 +6,7 @@ use crate::codec::decompress;
 use crate::compute::compute;
 use crate::guard::stored_root;
 use crate::node::ring_of;
-use crate::problem::{Code, Outcome, Problem};
+use crate::problem::{Code, Outcome, Problem, counted};
 use crate::pull::entries_at;
 use crate::registry::Registry;
 use crate::store::{OriginRow, PayloadRow, Store};
@@ -229,5 +229,5 @@ fn payload(ring: &KeyRing, entries: &HashMap<u64, Entry>, row: &PayloadRow) -> O
 /// `damaged` when any report has complaints.
 pub fn verdict(reports: &[Report]) -> Outcome<()> {
     let count: u64 = reports.iter().map(|report| report.complaint_count).sum();
-    if count == 0 { Ok(()) } else { Err(Problem::new(Code::Damaged, format!("{count} complaint(s)"))) }
+    if count == 0 { Ok(()) } else { Err(Problem::new(Code::Damaged, counted(count, "complaint", "complaints"))) }
 }

@@ -15,7 +15,7 @@ mod spool;
 
 use crate::Node;
 use crate::compute::compute;
-use crate::problem::{Code, Outcome, Problem};
+use crate::problem::{Code, Outcome, Problem, counted};
 use crate::sequencer::{InOrder, MAX_SUBMISSION, Receipts, Sealed};
 use crate::store::{DraftRow, OWN};
 use crate::token::Scope;
@@ -238,7 +238,8 @@ impl Staging {
 }
 
 fn refused(code: Code, count: usize, refusals: &[Refusal]) -> Problem {
-    let detail = format!("{count} violation(s); the first {} follow", refusals.len().min(count));
+    let all = counted(u64::try_from(count).unwrap_or(u64::MAX), "violation", "violations");
+    let detail = if refusals.len() < count { format!("{all}; the first {} follow", refusals.len()) } else { all };
     Problem::new(code, detail).with("count", json!(count)).with("violations", report(refusals))
 }
 

@@ -107,10 +107,7 @@ pub(super) fn state(globals: &Globals, code: &str) -> String {
     text(globals, zh, code)
 }
 
-/// So many of something, in English.
-pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
-}
+pub(super) use crate::problem::counted;
 
 /// A progress bar on stderr, on a terminal only.
 pub(super) fn progress(globals: &Globals, total: Option<u64>, zh: &str, en: &str) -> ProgressBar {

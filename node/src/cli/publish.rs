@@ -90,7 +90,7 @@ impl Publish {
             output::words(
                 globals,
                 format!("{drafts} 条草稿均可发布（未发布）。"),
-                format!("{drafts} draft(s) are good (nothing was published)."),
+                format!("{} good (nothing was published).", output::counted(drafts, "draft is", "drafts are")),
             );
             if globals.json {
                 output::json(&answer);
@@ -98,7 +98,8 @@ impl Publish {
             return Ok(0);
         }
         let published = receipts(globals, response).await?;
-        output::words(globals, format!("已发布 {published} 条记录。"), format!("{published} record(s) published."));
+        let records = output::counted(published, "record", "records");
+        output::words(globals, format!("已发布 {published} 条记录。"), format!("{records} published."));
         Ok(0)
     }
 }

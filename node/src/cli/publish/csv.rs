@@ -95,7 +95,8 @@ impl Publish {
         if let Some(counts) = counts {
             output::words(globals, counted(globals, &counts), counted(globals, &counts));
         }
-        output::words(globals, format!("已发布 {published} 条记录。"), format!("{published} record(s) published."));
+        let records = output::counted(published, "record", "records");
+        output::words(globals, format!("已发布 {published} 条记录。"), format!("{records} published."));
         Ok(0)
     }
 }

@@ -21,7 +21,7 @@ use hefu_federation::tree::leaf_hash;
 use hefu_federation::trust::KeyRing;
 use hefu_schemas::id::{Origin, RecordId};
 use hefu_schemas::record::Kind;
-use queue::{Job, gather, parted};
+use queue::{Job, Reply, gather, parted};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -73,7 +73,7 @@ struct Prepared {
 /// Submissions that share one transaction.
 #[derive(Default)]
 struct Group {
-    records: Vec<(Prepared, InOrder, oneshot::Sender<Outcome<Vec<DraftRow>>>)>,
+    records: Vec<(Prepared, InOrder, Reply)>,
     acts: Vec<(NewAct, oneshot::Sender<Outcome<u64>>)>,
     draft_ids: HashSet<String>,
 }

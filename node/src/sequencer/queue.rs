@@ -86,8 +86,11 @@ impl Receipts {
     }
 }
 
+/// Where receipts go.
+pub(super) type Reply = oneshot::Sender<Outcome<Vec<DraftRow>>>;
+
 pub(super) enum Job {
-    Records(Vec<Sealed>, InOrder, oneshot::Sender<Outcome<Vec<DraftRow>>>),
+    Records(Vec<Sealed>, InOrder, Reply),
     Act(NewAct, oneshot::Sender<Outcome<u64>>),
     Stop(oneshot::Sender<()>),
 }

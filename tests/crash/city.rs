@@ -4,6 +4,7 @@ use hefu_federation::checkpoint::Checkpoint;
 use hefu_federation::key::PublicKey;
 use hefu_federation::tile::{TILE_WIDTH, TilePath, split_bundle};
 use hefu_federation::tree::{CompactRange, Hash, leaf_hash};
+use hefu_node::clock::Stopwatch;
 use hefu_node::folder::Folder;
 use hefu_node::keys::Keys;
 use hefu_schemas::id::{Digest, Origin};
@@ -26,6 +27,8 @@ use tokio::task::JoinHandle;
 const LOOK: Duration = Duration::from_millis(4);
 /// Between two commands of one clerk.
 const BREATH: Duration = Duration::from_millis(2);
+/// Until the clerks let a server begin that finds the folder held, by one command after the other.
+const IN_VAIN: Duration = Duration::from_secs(5);
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -49,6 +52,8 @@ pub(super) struct City {
     /// Process id of the command that publishes.
     publisher: Mutex<Option<u32>>,
     resting: AtomicBool,
+    /// The clerks wait for the server.
+    stepping_back: AtomicBool,
     /// Receipts that were printed, by draft.
     receipts: Mutex<BTreeMap<String, Value>>,
     /// Signed notes that anybody could see.
@@ -80,6 +85,7 @@ impl City {
             server: tokio::sync::Mutex::default(),
             publisher: Mutex::default(),
             resting: AtomicBool::new(false),
+            stepping_back: AtomicBool::new(false),
             receipts: Mutex::default(),
             notes: Mutex::default(),
             dir,
@@ -94,6 +100,7 @@ impl City {
             return;
         }
         let log = self.dir.with_extension("log");
+        let clock = Stopwatch::start();
         until("the server answers", async || {
             if let Some(child) = server.as_mut()
                 && let Some(status) = child.try_wait().unwrap()
@@ -102,6 +109,7 @@ impl City {
                 assert!(said.contains("error[locked]"), "serve ended with {status}: {said}");
                 *server = None;
             }
+            self.stepping_back.store(clock.seconds() > IN_VAIN.as_secs_f64(), Ordering::Relaxed);
             if server.is_none() {
                 let mut serve = command(&self.dir, &["serve"]);
                 serve.stdout(Stdio::null()).stderr(Stdio::from(std::fs::File::create(&log).unwrap()));
@@ -110,6 +118,7 @@ impl City {
             tokio::net::TcpStream::connect(self.address).await.is_ok()
         })
         .await;
+        self.stepping_back.store(false, Ordering::Relaxed);
     }
 
     /// Kills the server, if it runs.
@@ -170,7 +179,7 @@ impl City {
             tokio::spawn(async move {
                 while !publishing.resting.load(Ordering::Relaxed) {
                     publishing.publish().await;
-                    tokio::time::sleep(BREATH).await;
+                    publishing.breathe().await;
                 }
             }),
             tokio::spawn(async move {
@@ -184,7 +193,7 @@ impl City {
                     }
                     let said = run(&working.dir, args).await;
                     assert_refused_or_done(&said, args);
-                    tokio::time::sleep(BREATH).await;
+                    working.breathe().await;
                 }
             }),
             tokio::spawn(async move {
@@ -195,6 +204,13 @@ impl City {
                 }
             }),
         ]
+    }
+
+    async fn breathe(&self) {
+        tokio::time::sleep(BREATH).await;
+        while self.stepping_back.load(Ordering::Relaxed) {
+            tokio::time::sleep(BREATH).await;
+        }
     }
 
     /// Keeps the note that the city shows, and the one that it signed last.

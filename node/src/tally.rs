@@ -17,7 +17,7 @@ use hefu_federation::key::Role;
 use hefu_federation::pull::PayloadState;
 use hefu_federation::reconcile::RULE_SET;
 use hefu_federation::reconcile::finding::{Finding, Severity};
-use hefu_federation::reconcile::key::{Key, keys_of};
+use hefu_federation::reconcile::key::{Key, KeyType, keys_of};
 use hefu_federation::reconcile::tally::{
     BUCKETS, BucketHasher, Comparison, Statement, compare, key_result, tally_digest,
 };
@@ -25,7 +25,7 @@ use hefu_federation::tree::Hash;
 use hefu_schemas::id::Origin;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// Longest statement or answer, bytes.
@@ -199,7 +199,7 @@ async fn buckets(
 }
 
 /// Computes the stale buckets from stored facts and findings: no payload is read.
-async fn refresh(store: &dyn Store, known: &Known) -> Outcome<()> {
+async fn refresh(store: &dyn Store, known: &Arc<Known>) -> Outcome<()> {
     let mut stale = store.stale_buckets(known.no).await?;
     // The agreement's own key has no fact that would make its bucket stale for the first time.
     let own = Key::agreement(known.document.id).bucket();
@@ -219,14 +219,31 @@ async fn refresh(store: &dyn Store, known: &Known) -> Outcome<()> {
 }
 
 /// The keys of a bucket, in key order: those that have facts, and the agreement's own.
-pub(crate) async fn keys_of_bucket(store: &dyn Store, known: &Known, bucket: u16) -> Outcome<Vec<BucketKey>> {
+pub(crate) async fn keys_of_bucket(store: &dyn Store, known: &Arc<Known>, bucket: u16) -> Outcome<Vec<BucketKey>> {
     let mut keys = store.bucket_keys(known.no, bucket).await?;
+    leave_out_absent(store, known, &mut keys).await?;
     let own = Key::agreement(known.document.id);
     if own.bucket() == bucket {
         keys.push(BucketKey { key: own, origins: 0 });
         keys.sort_by(|a, b| a.key.cmp(&b.key));
     }
     Ok(keys)
+}
+
+/// A round notes a revocation, and files what it disputes, before it stores the entry that revokes. Where it broke off in between
+/// there is no such entry: nothing is in dispute, and the keys of the disputed records do not exist.
+async fn leave_out_absent(store: &dyn Store, known: &Arc<Known>, keys: &mut Vec<BucketKey>) -> Outcome<()> {
+    let entries: Vec<Key> =
+        keys.iter().map(|row| &row.key).filter(|key| key.key_type() == KeyType::Entry).cloned().collect();
+    if entries.is_empty() {
+        return Ok(());
+    }
+    // Whether an entry is flawed does not depend on the date.
+    let found = evaluations(store, known, Date::default(), &entries, &[], None).await?;
+    let absent: HashSet<&Key> =
+        entries.iter().zip(&found).filter(|(_, (_, facts))| *facts == 0).map(|(key, _)| key).collect();
+    keys.retain(|row| !absent.contains(&row.key));
+    Ok(())
 }
 
 fn summed(bucket: u16, keys: &[BucketKey], found: Vec<(Key, Finding)>) -> BucketRow {

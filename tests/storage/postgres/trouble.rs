@@ -8,6 +8,7 @@ use hefu_node::store::postgres::cluster::{Cluster, programs};
 use hefu_node::store::postgres::{Address, create_database};
 use hefu_node::store::{Database, LogStore, OWN, Payload, PayloadStore, StoreError};
 use hefu_tests::postgres;
+use hefu_tests::wait::PATIENCE;
 use sqlx::AssertSqlSafe;
 use std::path::Path;
 use std::process::Command;
@@ -124,7 +125,8 @@ async fn the_databases_of_a_test_are_dropped_when_its_thread_ends() {
     let of_another = std::thread::spawn(move || make().block_on(postgres::empty_database()).unwrap()).join().unwrap();
     let mut conn = postgres::connection(&url).await;
     let name = of_another.rsplit('/').next().unwrap().to_owned();
-    hefu_tests::until("the other's is dropped", async || {
+    // Behind those of all other tests that have ended.
+    hefu_tests::wait::until_within(10 * PATIENCE, "the other's is dropped", async || {
         let found = sqlx::query("SELECT 1 FROM pg_database WHERE datname = $1").bind(&name);
         found.fetch_optional(&mut conn).await.unwrap().is_none()
     })

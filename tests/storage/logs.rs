@@ -225,15 +225,21 @@ pub(super) async fn a_note_is_never_replaced_by_a_smaller_one(store: &dyn Store)
 
 pub(super) async fn signed_entries_count_once_the_log_holds_them(store: &dyn Store) {
     let (_, peer) = two_origins(store).await;
-    let noted = [(0, b"one".to_vec()), (2, b"two".to_vec())];
-    store.note_signed(peer, &noted).await.unwrap();
+    let two = plan(&store.edge(peer).await.unwrap(), 2);
+    let noted = |at: u64, data: &[u8]| vec![(at, data.to_vec())];
+    let first = noted(0, &two.entries[0].data);
+    store.note_signed(peer, &first).await.unwrap();
+    // As a round leaves it that broke off, of a peer whose log then went on otherwise.
+    store.note_signed(peer, &noted(2, b"another history")).await.unwrap();
     assert!(store.signed(peer).await.unwrap().is_empty(), "the entries are not stored yet");
-    let head = store.edge(peer).await.unwrap();
-    store.append_replica(peer, &plan(&head, 2), &[]).await.unwrap();
-    assert_eq!(store.signed(peer).await.unwrap(), noted[..1]);
-    store.append_replica(peer, &plan(&store.edge(peer).await.unwrap(), 1), &[]).await.unwrap();
-    store.note_signed(peer, &noted).await.unwrap();
-    assert_eq!(store.signed(peer).await.unwrap(), noted);
+    store.append_replica(peer, &two, &[]).await.unwrap();
+    assert_eq!(store.signed(peer).await.unwrap(), first);
+    let third = plan(&store.edge(peer).await.unwrap(), 1);
+    store.append_replica(peer, &third, &[]).await.unwrap();
+    assert_eq!(store.signed(peer).await.unwrap(), first, "what is not in the log does not count");
+    let last = noted(2, &third.entries[0].data);
+    store.note_signed(peer, &last).await.unwrap();
+    assert_eq!(store.signed(peer).await.unwrap(), [first, last].concat());
     assert!(store.signed(OWN).await.unwrap().is_empty());
 }
 

@@ -40,6 +40,11 @@ pub(super) const BUNDLE: &str = "SELECT width, body FROM entry_bundle WHERE orig
 /// Notes an entry that says something of keys.
 pub(super) const NOTE_SIGNED: &str = "INSERT INTO signed_entry (origin, idx, data) VALUES ($1, $2, $3) \
      ON CONFLICT (origin, idx) DO UPDATE SET data = excluded.data";
+/// Those that were noted at some indexes.
+pub(super) const NOTED: &str =
+    "SELECT idx, data FROM signed_entry WHERE origin = $1 AND idx >= $2 AND idx < $3 ORDER BY idx";
+/// Forgets one of them.
+pub(super) const FORGET_NOTED: &str = "DELETE FROM signed_entry WHERE origin = $1 AND idx = $2";
 /// Those of a log, as far as it is held.
 pub(super) const SIGNED: &str = "SELECT s.idx, s.data FROM signed_entry s JOIN head h ON h.origin = s.origin \
      WHERE s.origin = $1 AND s.idx < h.size ORDER BY s.idx";

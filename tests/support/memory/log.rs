@@ -42,6 +42,10 @@ impl Log {
         for bundle in &plan.bundles {
             self.bundles.insert(bundle.index, (bundle.width, Arc::new(bundle.bytes.clone())));
         }
+        let planned = first(plan)..plan.head.size();
+        let is_it =
+            |index: u64, data: &[u8]| plan.entries.iter().any(|entry| entry.index == index && entry.data == data);
+        self.signed.retain(|index, data| !planned.contains(index) || is_it(*index, data));
         (self.size, self.t) = (plan.head.size(), plan.head.t);
     }
 }

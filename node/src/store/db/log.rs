@@ -215,6 +215,20 @@ async fn append(conn: &mut Session, origin: OriginNo, plan: &Plan, acts: &[ActRo
         args.push(row.on.map(|date| date.to_string())).push(row.t);
     };
     ADD_ACTS.execute(conn, acts, bind).await?;
+    forget_others(conn, origin, plan).await
+}
+
+/// Forgets entries that were noted where others are now: a round noted them and broke off, and the peer's log went on otherwise (it was
+/// put back from a backup).
+async fn forget_others(conn: &mut Session, origin: OriginNo, plan: &Plan) -> StoreResult<()> {
+    let (first, size) = (first_index(plan), plan.head.range.size());
+    let noted = query(sql::NOTED).bind(origin.0).bind(int(first)).bind(int(size)).fetch_all(conn).await?;
+    for row in &noted {
+        let (index, data): (u64, Vec<u8>) = (unsigned(row.get(0)?, "signed_entry: idx")?, row.get(1)?);
+        if !plan.entries.iter().any(|entry| entry.index == index && entry.data == data) {
+            query(sql::FORGET_NOTED).bind(origin.0).bind(int(index)).execute(conn).await?;
+        }
+    }
     Ok(())
 }
 

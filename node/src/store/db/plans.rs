@@ -14,7 +14,9 @@ fn statements(postgres: bool) -> Vec<String> {
 }
 
 fn single(postgres: bool) -> Vec<String> {
-    let single: [Sql; 26] = [
+    let single: [Sql; 28] = [
+        sql::NOTED.into(),
+        sql::FORGET_NOTED.into(),
         sql::TILE.into(),
         sql::BUNDLE.into(),
         sql::DROP_TILE.into(),
@@ -135,6 +137,7 @@ const FILL: &str = "
     INSERT INTO nonce SELECT 'key', record_id, idx FROM payload;
     INSERT INTO tile SELECT 2 + idx % 10, 0, idx, salt FROM payload;
     INSERT INTO entry_bundle SELECT 2 + idx % 10, idx, 256, salt FROM payload;
+    INSERT INTO signed_entry SELECT 2 + idx % 10, idx, salt FROM payload;
     INSERT INTO tally SELECT 3 + idx % 10, CAST(idx AS TEXT), 2, salt, 1 FROM payload;
     INSERT INTO token (hash, name, actions, created_ms, expires_ms) SELECT salt, 'x', 'publish', 1, 1 FROM payload";
 

@@ -41,5 +41,5 @@ pub use city::{City, Office};
 pub use compare::{Comparison, FoundFinding, compare};
 pub use draft::{Cited, Synthetic};
 pub use person::Person;
-pub use population::{Population, PopulationError, ReferencesExhausted};
+pub use population::{Load, Population, PopulationError, ReferencesExhausted};
 pub use terms::agreement_terms;

@@ -14,6 +14,8 @@ const FIRST_AREA: u64 = 990_000;
 const PER_AREA: u64 = 1000;
 /// Numbers of residents lie below this, those of students who transfer above.
 pub(super) const RESIDENTS: u64 = 8_000_000;
+/// So many students transfer at most; the numbers of those whose terms are recognised follow.
+pub(super) const MAX_MOVERS: u64 = 500_000;
 /// Numbers of persons of planted cases begin here.
 pub(super) const PLANTED_FROM: u64 = 9_000_000;
 /// Weights of the first 17 digits (GB 11643-1999, after ISO 7064 MOD 11-2).

@@ -2,8 +2,8 @@
 use super::calendar::{calendar, validity};
 use super::case::{Part, PlantedCase};
 use super::city::City;
-use super::draft::{Cited, Group, Synthetic, draft_id};
-use super::person::{Person, RESIDENTS};
+use super::draft::{Body, Cited, Group, Statement, Synthetic, draft_id};
+use super::person::{MAX_MOVERS, Person, RESIDENTS};
 use super::planted::{Planted, plant};
 use super::seed::{Mint, Seed};
 use super::side::Side;
@@ -38,6 +38,15 @@ pub enum PopulationError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("fewer subject references than persons")]
 pub struct ReferencesExhausted;
+
+/// What is published where only the number of records matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Load {
+    /// The city's part `Main`, nearly all of it the roll: 1.3 kB a record, signed.
+    Population,
+    /// Steps of transfers alone, the longest records of which there are many: 2.3 kB.
+    Transfers,
+}
 
 /// A made-up population. It holds the planted cases and no person else: persons are drawn as they are asked for.
 #[derive(Debug, Clone)]
@@ -133,13 +142,47 @@ impl Population {
             let Some(subject) = references.next() else {
                 return vec![Err(ReferencesExhausted)];
             };
-            let lines = group.statements.iter().filter_map(|statement| {
-                number += 1;
-                let draft_id = draft_id(self.cities.get(city)?, part, number);
-                Some(Ok(statement.draft(&self.cities, city, agreement, &subject, &draft_id).to_string()))
-            });
-            lines.collect()
+            self.lines(city, part, agreement, &subject, &group, &mut number).into_iter().map(Ok).collect()
         })
+    }
+
+    /// Lines for `hefu publish`, as [`Self::drafts`] gives them, with references that are made from the identifiers here;
+    /// those of [`Load::Transfers`] go on for far longer than the population.
+    pub fn load(
+        &self,
+        city: usize,
+        load: Load,
+        agreement: Cited,
+        reference: fn(&str) -> String,
+    ) -> impl Iterator<Item = String> + '_ {
+        let (roll, transfers) = match load {
+            Load::Population => (Some(self.groups(city, Part::Main)), None),
+            Load::Transfers => (None, Some(self.steps_of_transfers(city))),
+        };
+        let groups = roll.into_iter().flatten().chain(transfers.into_iter().flatten());
+        let mut number = 0_u64;
+        groups.flat_map(move |group| {
+            let subject = reference(&group.person.line());
+            self.lines(city, Part::Main, agreement, &subject, &group, &mut number)
+        })
+    }
+
+    /// The lines of a group; `number` counts those of the file.
+    fn lines(
+        &self,
+        city: usize,
+        part: Part,
+        agreement: Cited,
+        subject: &str,
+        group: &Group,
+        number: &mut u64,
+    ) -> Vec<String> {
+        let Some(of) = self.cities.get(city) else { return Vec::new() };
+        let line = |statement: &Statement| {
+            *number += 1;
+            statement.draft(&self.cities, city, agreement, subject, &draft_id(of, part, *number)).to_string()
+        };
+        group.statements.iter().map(line).collect()
     }
 
     fn groups(&self, city: usize, part: Part) -> impl Iterator<Item = Group> + '_ {
@@ -149,9 +192,20 @@ impl Population {
     }
 
     fn movers(&self, city: usize) -> impl Iterator<Item = Group> + '_ {
-        (0..self.transfers)
+        self.transfers(city, self.transfers)
+    }
+
+    fn transfers(&self, city: usize, count: u64) -> impl Iterator<Item = Group> + '_ {
+        (0..count)
             .flat_map(|number| transfer::draw(self.seed, self.as_of, &self.calendar, self.cities.len(), number))
             .filter_map(move |(of, group)| (of == city).then_some(group))
+    }
+
+    fn steps_of_transfers(&self, city: usize) -> impl Iterator<Item = Group> + '_ {
+        self.transfers(city, MAX_MOVERS).map(|mut group| {
+            group.statements.retain(|statement| matches!(statement.body, Body::Half { .. }));
+            group
+        })
     }
 
     fn away(&self, city: usize) -> impl Iterator<Item = Group> + '_ {

@@ -3,7 +3,7 @@ use super::calendar::{days_between, plus, school_year};
 use super::city::City;
 use super::draft::{Body, Group, place};
 use super::history::{entry, years_and_age};
-use super::person::{Person, RESIDENTS};
+use super::person::{MAX_MOVERS, Person, RESIDENTS};
 use super::seed::{Mint, Seed};
 use super::side::Side;
 use hefu_schemas::credit::{CreditRow, Factor, Rounding};
@@ -14,8 +14,8 @@ use jiff::civil::Date;
 use rand::RngExt;
 use serde_json::{Value, json};
 
-/// Numbers of these students: above those who transfer (at most a hundredth of all records), below the planted ones.
-const FROM_NUMBER: u64 = RESIDENTS + 500_000;
+/// Numbers of these students: above those who transfer, below the planted ones.
+const FROM_NUMBER: u64 = RESIDENTS + MAX_MOVERS;
 /// Days in which one may appeal against a decision.
 const APPEAL_DAYS: i32 = 60;
 

@@ -1,6 +1,6 @@
 //! The population against the schemas and the rules.
 use super::fixture::{agreement, cited, cities, complete, drafts, facts, findings, reference};
-use super::{FoundFinding, Part, Population, PopulationError, ReferencesExhausted, compare};
+use super::{FoundFinding, Load, Part, Population, PopulationError, ReferencesExhausted, compare};
 use hefu_federation::reconcile::finding::{Finding, Rule, Severity};
 use hefu_federation::reconcile::view::View;
 use hefu_schemas::identifier::Identifier;
@@ -234,4 +234,26 @@ fn impossible_populations_are_refused() {
     let mut short = population.drafts(0, Part::Main, cited(), std::iter::once(reference("")));
     assert!(short.any(|line| line == Err(ReferencesExhausted)));
     assert_eq!(population.identifiers(9, Part::Main).count(), 0);
+}
+
+#[test]
+fn a_load_is_the_main_part_or_steps_of_transfers_without_end() {
+    let population = population(1, AS_OF, 300);
+    let main = drafts(&population, 1, Part::Main).collect::<Vec<_>>();
+    assert!(population.load(1, Load::Population, cited(), reference).eq(main));
+    let steps = population.load(1, Load::Transfers, cited(), reference).take(2_000).collect::<Vec<_>>();
+    assert_eq!(steps.len(), 2_000);
+    let (mut ids, mut followed) = (BTreeSet::new(), 0);
+    for line in steps {
+        complete(&population.cities()[1], &line);
+        let draft = serde_json::from_str::<Value>(&line).unwrap();
+        assert_eq!(draft["record"]["type"][1], "EnrollmentConnection");
+        if let Some(follows) = draft["record"].get("follows") {
+            assert!(ids.contains(follows.as_str().unwrap()), "{follows}");
+            followed += 1;
+        }
+        assert!(ids.insert(draft["record"]["id"].as_str().unwrap().to_owned()));
+    }
+    assert!(followed > 1_000, "{followed}");
+    assert_eq!(population.load(9, Load::Transfers, cited(), reference).next(), None);
 }

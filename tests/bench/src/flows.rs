@@ -6,7 +6,7 @@ use crate::report::{Must, Report, Row};
 use crate::sample::{SEED, reference};
 use crate::{Failure, Options, cpu};
 use hefu_node::clock::Clock;
-use hefu_node::synthetic::{Cited, Part, Population};
+use hefu_node::synthetic::{Cited, Load, Population};
 use hefu_schemas::id::AgreementId;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -21,17 +21,17 @@ pub(crate) fn write_drafts(
     path: &Path,
     nodes: [&Node; 2],
     agreement: AgreementId,
+    load: Load,
     records: u64,
 ) -> Result<u64, Failure> {
     let as_of = Clock::default().today("Asia/Shanghai");
     let cities = nodes.map(|node| node.city.clone()).to_vec();
     let population = Population::new(SEED, as_of, cities, records)?;
-    let references = population.identifiers(0, Part::Main).map(|line| reference(&line));
     let cited = Cited { id: agreement, version: 1 };
     let mut file = BufWriter::new(std::fs::File::create(path)?);
     let mut count = 0;
-    for line in population.drafts(0, Part::Main, cited, references) {
-        writeln!(file, "{}", line?)?;
+    for line in population.load(0, load, cited, reference).take(usize::try_from(records)?) {
+        writeln!(file, "{line}")?;
         count += 1;
     }
     file.flush()?;
@@ -76,7 +76,7 @@ fn run(
 ) -> Result<f64, Failure> {
     let (mut a, mut b, agreement) = city::federation(options, program, base)?;
     let drafts: PathBuf = base.join("drafts.ndjson");
-    let count = write_drafts(&drafts, [&a, &b], agreement, records)?;
+    let count = write_drafts(&drafts, [&a, &b], agreement, options.load(), records)?;
     let idle = memory_at_rest(&mut b)?;
     let (disk_a, disk_b) = (a.database_len(), b.database_len());
 

@@ -34,7 +34,7 @@ pub(crate) fn measure(options: &Options, program: &Path, base: &Path, report: &m
     let most = sizes.last().copied().unwrap_or(0);
     let drafts = base.join("drafts.ndjson");
     // Residents come first in the file and have one key each; who moves, an eighth of all, comes behind and is not reached.
-    write_drafts(&drafts, [&a, &b], agreement, most + most / 4 + 1_000)?;
+    write_drafts(&drafts, [&a, &b], agreement, options.load(), most + most / 4 + 1_000)?;
     let mut lines = BufReader::new(std::fs::File::open(&drafts)?).lines();
     let (mut published, mut first) = (0_u64, None);
     let mut touched = (options.database == "sqlite").then(|| Touched::count_in(&a.dir)).transpose()?;

@@ -1,7 +1,7 @@
 //! `hefu-bench`: what each path costs, beside the physical limit that is measured in the same run.
 //!
 //! ```text
-//! cargo run --profile dist -p hefu-bench -- [--records N] [--large] [--json] [--write] [--only PATH,…]
+//! cargo run --profile dist -p hefu-bench -- [--records N] [--transfers] [--large] [--json] [--write] [--only PATH,…]
 //! ```
 //!
 //! The library paths run here on one thread; the flows run in processes of the real `hefu`, whose processor time and memory are
@@ -22,6 +22,7 @@ mod steps;
 mod touched;
 
 use clap::Parser;
+use hefu_node::synthetic::Load;
 use report::Report;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -40,6 +41,9 @@ struct Options {
     /// Records that are published and pulled
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1_000..=2_000_000))]
     records: u64,
+    /// Steps of transfers alone (2.3 kB a record) instead of the demonstration's population (1.3 kB)
+    #[arg(long)]
+    transfers: bool,
     /// Also what takes long: reconciling, tally and memory at a million records
     #[arg(long)]
     large: bool,
@@ -64,6 +68,10 @@ struct Options {
 }
 
 impl Options {
+    fn load(&self) -> Load {
+        if self.transfers { Load::Transfers } else { Load::Population }
+    }
+
     fn wants(&self, path: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|only| only == path)
     }
@@ -89,7 +97,7 @@ fn main() -> ExitCode {
 
 fn measure(options: &Options) -> Result<Report, Failure> {
     let mut report = Report::begin(options);
-    let sample = sample::Sample::new()?;
+    let sample = sample::Sample::new(options.load())?;
     let limits = library::limits(&sample);
     report.say(&format!(
         "limits, one core: verify_strict {:.1} µs, canonicalise + sign + hash {:.1} µs; records of {:.0} bytes",

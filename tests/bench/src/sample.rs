@@ -14,7 +14,7 @@ use hefu_federation::tree::Hash;
 use hefu_federation::trust::KeyRing;
 use hefu_node::clock::Clock;
 use hefu_node::codec::compress;
-use hefu_node::synthetic::{Cited, City, Part, Population, agreement_terms};
+use hefu_node::synthetic::{Cited, City, Load, Population, agreement_terms};
 use hefu_schemas::agreement::Agreement;
 use hefu_schemas::canonical;
 use hefu_schemas::id::{AgreementId, Digest, Origin, RecordId};
@@ -55,7 +55,7 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
-    pub(crate) fn new() -> Result<Self, Failure> {
+    pub(crate) fn new(load: Load) -> Result<Self, Failure> {
         let cities = cities()?;
         let as_of = Clock::default().today("Asia/Shanghai");
         let population = Population::new(SEED, as_of, cities.clone(), SAMPLE_LEN)?;
@@ -65,10 +65,8 @@ impl Sample {
         let secret = SecretKey::from_seed(&[1; 32]);
         let method = KeyId { did: city.did.clone(), multikey: secret.public().multikey() }.to_string();
         let cited = Cited { id: AgreementId::parse(AGREEMENT)?, version: 1 };
-        let references = population.identifiers(0, Part::Main).map(|line| reference(&line));
         let (mut lines, mut drafts, mut records, mut wanted) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for line in population.drafts(0, Part::Main, cited, references) {
-            let line = line?;
+        for line in population.load(0, load, cited, reference).take(usize::try_from(SAMPLE_LEN)?) {
             let draft = Draft::read(line.as_bytes())?;
             let canonical = draft.record().raw().to_vec();
             let completion = Completion {

@@ -4,7 +4,7 @@ use crate::process::{Server, command, cpu_of_commands, said, wait};
 use crate::{Failure, Options};
 use hefu_federation::base64url;
 use hefu_peers::clock::{Clock, Stopwatch};
-use hefu_peers::synthetic::{Cited, City, Part, Population, agreement_terms};
+use hefu_peers::synthetic::{Cited, City, Load, Population, agreement_terms};
 use hefu_schemas::id::{AgreementId, Digest, Origin};
 use serde_json::{Value, json};
 use std::fs::File;
@@ -112,7 +112,7 @@ impl Federation {
         publisher.stop();
         puller.stop();
         let drafts = base.join("drafts.ndjson");
-        let count = write_drafts(&drafts, [&publisher, &puller], agreement, options.records)?;
+        let count = write_drafts(&drafts, [&publisher, &puller], agreement, options.load, options.records)?;
         said(publisher.command(&["publish", &drafts.display().to_string()]))?;
         publisher.ask(&["reconcile"])?;
         Ok(Self { publisher, puller, agreement, count })
@@ -171,15 +171,21 @@ fn agree(base: &Path, first: &Node, second: &Node) -> Result<AgreementId, Failur
 }
 
 /// Writes drafts of the first city; how many there are.
-fn write_drafts(path: &Path, nodes: [&Node; 2], agreement: AgreementId, records: u64) -> Result<u64, Failure> {
+fn write_drafts(
+    path: &Path,
+    nodes: [&Node; 2],
+    agreement: AgreementId,
+    load: Load,
+    records: u64,
+) -> Result<u64, Failure> {
     let as_of = Clock::default().today(TIME_ZONE);
     let cities = nodes.map(|node| node.city.clone()).to_vec();
     let population = Population::new(SEED, as_of, cities, records)?;
-    let references = population.identifiers(0, Part::Main).map(|line| reference(&line));
     let mut file = BufWriter::new(File::create(path)?);
     let mut count = 0;
-    for line in population.drafts(0, Part::Main, Cited { id: agreement, version: 1 }, references) {
-        writeln!(file, "{}", line?)?;
+    let cited = Cited { id: agreement, version: 1 };
+    for line in population.load(0, load, cited, reference).take(usize::try_from(records)?) {
+        writeln!(file, "{line}")?;
         count += 1;
     }
     file.flush()?;

@@ -14,6 +14,7 @@ mod verify;
 
 use city::Federation;
 use corpus::Corpus;
+use hefu_peers::synthetic::Load;
 use report::{Bar, Measured, Report, float};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -29,7 +30,7 @@ type Failure = Box<dyn std::error::Error>;
 /// What is compared.
 const PARTS: [&str; 3] = ["verify", "pouchdb", "postgres"];
 const USAGE: &str =
-    "usage: tests/peers/run [--records N] [--times N] [--only verify|pouchdb|postgres[,…]] [--json] [--write]
+    "usage: tests/peers/run [--records N] [--transfers] [--times N] [--only verify|pouchdb|postgres[,…]] [--json] [--write]
                        [--database sqlite|postgres|URL] [--hefu FILE]";
 /// Most records of a city: what the demonstration allows.
 const MAX_RECORDS: u64 = 2_000_000;
@@ -37,6 +38,7 @@ const MAX_RECORDS: u64 = 2_000_000;
 /// What was asked for. What the usage does not name comes from `tests/peers/run`.
 struct Options {
     records: u64,
+    load: Load,
     times: usize,
     only: Vec<String>,
     json: bool,
@@ -55,6 +57,7 @@ impl Options {
     fn read(mut arguments: impl Iterator<Item = String>) -> Option<Self> {
         let mut options = Self {
             records: 100_000,
+            load: Load::Population,
             times: 3,
             only: Vec::new(),
             json: false,
@@ -70,6 +73,7 @@ impl Options {
         while let Some(name) = arguments.next() {
             match name.as_str() {
                 "--json" => options.json = true,
+                "--transfers" => options.load = Load::Transfers,
                 "--write" => options.write = true,
                 "--records" => options.records = arguments.next()?.parse().ok()?,
                 "--times" => options.times = arguments.next()?.parse().ok()?,

@@ -53,7 +53,7 @@ const LABELS: [(&str, &str); 34] = [
     ("connection", "衔接事项"),
     ("connectionKind", "衔接类别"),
     ("role", "本方角色"),
-    ("sending", "转出方"),
+    ("sending", "送出方"),
     ("receiving", "接收方"),
     ("requestedOn", "申请日期"),
     ("step", "步骤"),

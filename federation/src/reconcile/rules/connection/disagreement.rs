@@ -23,7 +23,7 @@ pub(in crate::reconcile::rules) fn disagree(connection: &Connection<'_>, report:
     let name = |half: &Half<'_>| say::party(report.context, half.origin);
     let (one, other, listed) = (name(sending), name(receiving), members.join(", "));
     let text = Text::new(
-        format!("{}（转出方）与{}（接收方）对同一衔接事项的记载不一致：{listed}。", one.zh, other.zh),
+        format!("{}（送出方）与{}（接收方）对同一衔接事项的记载不一致：{listed}。", one.zh, other.zh),
         format!("{} (sending) and {} (receiving) state the same connection differently: {listed}.", one.en, other.en),
     );
     let side = last.latest.members.side(last.latest.members.role);

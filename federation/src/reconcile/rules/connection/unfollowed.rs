@@ -145,13 +145,13 @@ pub(in crate::reconcile::rules) fn joined_before_release(connection: &Connection
             if !report.has_come(later(due, 1)) {
                 return;
             }
-            let (zh, en) = ("转出方至今没有办结转出".to_owned(), "the sending side has not released".to_owned());
+            let (zh, en) = ("送出方至今没有办结转出".to_owned(), "the sending side has not released".to_owned());
             (zh, en, vec![joined.fact], Some(due))
         }
         // Where a later step alone is held, the day of the release is not known.
         Some(released) if released.members.step == release && released.members.step_on > on => {
             let day = released.members.step_on;
-            let (zh, en) = (format!("早于转出方{day}的转出"), format!("the sending side released only on {day}"));
+            let (zh, en) = (format!("早于送出方{day}的转出"), format!("the sending side released only on {day}"));
             (zh, en, vec![joined.fact, released.fact], None)
         }
         Some(_) => return,

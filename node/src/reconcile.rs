@@ -45,19 +45,29 @@ pub struct Report {
     pub findings: u64,
 }
 
-/// Evaluates everything that waits, for every agreement, as of today in its time zone.
+/// Evaluates everything that waits, for every agreement, as of today in its time zone; the number of keys.
 ///
 /// # Errors
 /// The store fails; `taken` when another server is at it for too long.
-pub async fn run(node: &Arc<Node>) -> Outcome<Report> {
+pub async fn run(node: &Arc<Node>) -> Outcome<u64> {
     run_within(node, PATIENCE).await
+}
+
+/// The same for somebody who asks: also counts the findings, all of them.
+///
+/// # Errors
+/// As [`run`].
+pub async fn report(node: &Arc<Node>) -> Outcome<Report> {
+    let keys = run(node).await?;
+    let findings = node.store.finding_counts().await?.iter().map(|(.., count)| count).sum();
+    Ok(Report { keys, findings })
 }
 
 /// The same, unless another server is at it: then `taken`, at once.
 ///
 /// # Errors
 /// The store fails.
-pub async fn run_if_free(node: &Arc<Node>) -> Outcome<Report> {
+pub async fn run_if_free(node: &Arc<Node>) -> Outcome<u64> {
     run_within(node, Duration::ZERO).await
 }
 
@@ -90,29 +100,28 @@ async fn alone_within(node: &Node, patience: Duration) -> Outcome<Alone<'_>> {
     Ok(Alone { claim: claim(node, RECONCILER, patience).await?, _in_this_process: in_this_process })
 }
 
-async fn run_within(node: &Arc<Node>, patience: Duration) -> Outcome<Report> {
+async fn run_within(node: &Arc<Node>, patience: Duration) -> Outcome<u64> {
     let alone = alone_within(node, patience).await?;
-    let report = evaluate_all(node).await;
+    let keys = evaluate_all(node).await;
     alone.give_back().await;
     // Paused for longer than the lease lasts: what was evaluated is not written, and still queued.
-    report.map_err(|problem| match problem.code {
+    keys.map_err(|problem| match problem.code {
         Code::Conflict if node.member.shared => Problem::new(Code::Taken, "reconcile: another server has taken over"),
         _ => problem,
     })
 }
 
-async fn evaluate_all(node: &Arc<Node>) -> Outcome<Report> {
-    let mut report = Report::default();
+async fn evaluate_all(node: &Arc<Node>) -> Outcome<u64> {
+    let mut keys = 0;
     let snapshot = node.registry.snapshot();
     let mut done: Vec<AgreementNo> = Vec::new();
     for known in snapshot.iter().rev() {
         if !done.contains(&known.no) {
             done.push(known.no);
-            report.keys += agreement(node.store.as_ref(), node.clock.now_ms(), known).await?;
+            keys += agreement(node.store.as_ref(), node.clock.now_ms(), known).await?;
         }
     }
-    report.findings = node.store.finding_counts().await?.iter().map(|(.., count)| count).sum();
-    Ok(report)
+    Ok(keys)
 }
 
 /// Evaluates everything that waits of one agreement, as of the day that `now_ms` is in its time zone; the number of keys. One at a

@@ -237,7 +237,7 @@ impl Scene {
             }
             Step::Keys => {
                 pull_from(self.km.node(), &self.cd).await?;
-                reconcile::run(self.km.node()).await.map(drop)
+                reconcile::report(self.km.node()).await.map(drop)
             }
             Step::Split => match pull_from(self.km.node(), &self.cd).await {
                 Err(problem) if problem.code == Code::SplitView => Ok(()),
@@ -367,12 +367,12 @@ impl Scene {
 
     async fn pull(&self) -> Outcome<()> {
         pull_from(self.km.node(), &self.cd).await?;
-        reconcile::run(self.km.node()).await.map(drop)
+        reconcile::report(self.km.node()).await.map(drop)
     }
 
     async fn serve(&self) -> Outcome<()> {
         pull_from(self.cd.node(), &self.km).await?;
-        reconcile::run(self.cd.node()).await.map(drop)
+        reconcile::report(self.cd.node()).await.map(drop)
     }
 
     /// Both ask each other; Kunming also states what it would have stated one entry earlier, and on another day.

@@ -137,7 +137,7 @@ async fn servers_of_one_city_do_everything_beside_each_other() {
     pull::pull_if_free(&first, &chengdu).await.unwrap();
 
     // One reconciles, the others wait; both compute the same from it.
-    let (a, b) = tokio::join!(reconcile::run(&first), reconcile::run(&second));
+    let (a, b) = tokio::join!(reconcile::report(&first), reconcile::report(&second));
     assert_eq!(a.unwrap().findings, b.unwrap().findings);
     let question = hefu_node::tally::question(&third, &federation.known(0), None).await.unwrap();
     let of_third = hefu_node::tally::state(&third, &federation.known(0), &question).await.unwrap();

@@ -146,7 +146,7 @@ async fn pull_peers(node: web::Data<Node>, query: web::Query<PeerQuery>) -> Outc
 }
 
 async fn run_reconcile(node: web::Data<Node>) -> Outcome<HttpResponse> {
-    json(&reconcile::run(&node.into_inner()).await?)
+    json(&reconcile::report(&node.into_inner()).await?)
 }
 
 #[derive(Deserialize, utoipa::IntoParams)]

@@ -21,7 +21,7 @@ use uuid::Uuid;
 /// Longest chain of corrections that is followed. A record is corrected a few times; a log that corrects on and on is cut off.
 const MAX_CHAIN: usize = 64;
 
-const ADD: Bulk = Bulk {
+pub(super) const ADD: Bulk = Bulk {
     rows: Use::Insert,
     before: "INSERT INTO cited (agreement, issuer, id)",
     columns: &[Int, Text, Blob],

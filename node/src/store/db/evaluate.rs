@@ -15,13 +15,13 @@ use std::collections::{BTreeMap, BTreeSet};
 /// random, so a move rewrites the large table nearly whole: it must bring many rows.
 const FACTS_RECENT: i64 = 65_536;
 
-const FILE: Bulk = Bulk {
+pub(super) const FILE: Bulk = Bulk {
     rows: Use::Insert,
     before: "INSERT INTO fact_recent (agreement, bucket, key, origin, idx)",
     columns: &[Int, Int, Blob, Int, Int],
     after: same(" ON CONFLICT (agreement, bucket, key, origin, idx) DO NOTHING"),
 };
-const MOVE: &str = "INSERT INTO fact (agreement, bucket, key, origin, idx) \
+pub(super) const MOVE: &str = "INSERT INTO fact (agreement, bucket, key, origin, idx) \
      SELECT agreement, bucket, key, origin, idx FROM fact_recent WHERE agreement = $1 ORDER BY bucket, key, origin, idx \
      ON CONFLICT (agreement, bucket, key, origin, idx) DO NOTHING";
 pub(super) const CLEAR: &str = "DELETE FROM fact_recent WHERE agreement = $1";
@@ -37,7 +37,7 @@ pub(super) const DROP_FINDINGS: Bulk = Bulk {
     columns: &[Int, Int, Blob, Blob],
     after: NOTHING,
 };
-const ADD_FINDINGS: Bulk = Bulk {
+pub(super) const ADD_FINDINGS: Bulk = Bulk {
     rows: Use::Insert,
     before: "INSERT INTO finding (agreement, bucket, key, id, rule, severity, opened_ms, json)",
     columns: &[Int, Int, Blob, Blob, Text, Int, Int, Text],
@@ -58,13 +58,13 @@ pub(super) const DROP_DUE: Bulk = Bulk {
     columns: &[Int, Int, Blob],
     after: NOTHING,
 };
-const SET_DUE: Bulk = Bulk {
+pub(super) const SET_DUE: Bulk = Bulk {
     rows: Use::Insert,
     before: "INSERT INTO due (agreement, bucket, key, on_date)",
     columns: &[Int, Int, Blob, Text],
     after: same(" ON CONFLICT (agreement, bucket, key) DO UPDATE SET on_date = excluded.on_date"),
 };
-const MARK_STALE: Bulk = Bulk {
+pub(super) const MARK_STALE: Bulk = Bulk {
     rows: Use::Insert,
     before: "INSERT INTO bucket (agreement, bucket, stale)",
     columns: &[Int, Int, Int],

@@ -18,7 +18,7 @@ use hefu_federation::tree::{Hash, leaf_hash};
 use hefu_schemas::id::{Did, Digest, Origin};
 use std::collections::{BTreeSet, HashMap};
 
-const ADD_TILES: Bulk = Bulk {
+pub(super) const ADD_TILES: Bulk = Bulk {
     rows: Use::Insert,
     before: "INSERT INTO tile (origin, level, idx, hashes)",
     columns: &[Int, Int, Int, Blob],
@@ -27,7 +27,7 @@ const ADD_TILES: Bulk = Bulk {
              WHERE length(excluded.hashes) >= length(tile.hashes)",
     ),
 };
-const ADD_BUNDLES: Bulk = Bulk {
+pub(super) const ADD_BUNDLES: Bulk = Bulk {
     rows: Use::Insert,
     before: "INSERT INTO entry_bundle (origin, idx, width, body)",
     columns: &[Int, Int, Int, Blob],
@@ -36,7 +36,7 @@ const ADD_BUNDLES: Bulk = Bulk {
              WHERE excluded.width >= entry_bundle.width",
     ),
 };
-const ADD_ACTS: Bulk = Bulk {
+pub(super) const ADD_ACTS: Bulk = Bulk {
     rows: Use::Insert,
     before: "INSERT INTO agreement_act (origin, idx, digest, act, on_date, t)",
     columns: &[Int, Int, Blob, Int, Text, Int],

@@ -44,7 +44,7 @@ pub(super) const WANTED_AGAIN: Sql = indexes!(
     "WHERE origin = $1 AND agreement = $2 \
      AND idx >= $3 AND idx < $4 AND state IN (0, 2, 4) ORDER BY idx LIMIT $5"
 );
-const ADD_WANTED: Bulk = Bulk {
+pub(super) const ADD_WANTED: Bulk = Bulk {
     rows: Use::Insert,
     before: "INSERT INTO payload (origin, idx, agreement, state, t, of_idx)",
     columns: &[Int, Int, Int, Int, Int, Int],

@@ -31,7 +31,7 @@ pub(super) const BUCKET_KEYS: Sql = hinted!(
     postgres " OFFSET 0) AS p",
     " GROUP BY f.key ORDER BY f.key"
 );
-const STORE_BUCKETS: Bulk = Bulk {
+pub(super) const STORE_BUCKETS: Bulk = Bulk {
     rows: Use::Insert,
     before: "INSERT INTO bucket (agreement, bucket, stale, digest, matched, critical, error, warning, notice)",
     columns: &[Int, Int, Int, Blob, Int, Int, Int, Int, Int],

@@ -11,7 +11,7 @@ use hefu_schemas::id::Digest;
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeSet, HashMap};
 
-const TOUCH: Bulk = Bulk {
+pub(super) const TOUCH: Bulk = Bulk {
     rows: Use::Insert,
     before: "INSERT INTO state_block (origin, agreement, block, version)",
     columns: &[Int, Int, Int, Int],
@@ -20,7 +20,7 @@ const TOUCH: Bulk = Bulk {
     ),
 };
 /// The condition keeps a digest out that was computed before another writer touched the block.
-const KEEP: Bulk = Bulk {
+pub(super) const KEEP: Bulk = Bulk {
     rows: Use::Insert,
     before: "INSERT INTO state_block (origin, agreement, block, version, digest)",
     columns: &[Int, Int, Int, Int, Blob],

@@ -26,34 +26,34 @@ pub(super) const ABSORB: Bulk = Bulk {
             body = excluded.body WHERE payload.state <> 1 AND payload.agreement = excluded.agreement",
     ),
 };
-const ADD_OWN: Bulk = ABSORB.with(NOTHING);
-const ADD_IDS: Bulk = Bulk {
+pub(super) const ADD_OWN: Bulk = ABSORB.with(NOTHING);
+pub(super) const ADD_IDS: Bulk = Bulk {
     rows: Use::Insert,
     before: "INSERT INTO record_id (origin, id, idx)",
     columns: &[Int, Blob, Int],
     after: same(" ON CONFLICT (origin, id) DO NOTHING"),
 };
-const ADD_DIRTY: Bulk = Bulk {
+pub(super) const ADD_DIRTY: Bulk = Bulk {
     rows: Use::Insert,
     before: "INSERT INTO dirty (agreement, seq, key, origin, idx)",
     columns: &[Int, Int, Blob, Int, Int],
     after: NOTHING,
 };
-const ADD_DRAFTS: Bulk = Bulk {
+pub(super) const ADD_DRAFTS: Bulk = Bulk {
     rows: Use::Insert,
     before: "INSERT INTO draft (idx, draft_id, content, size)",
     columns: &[Int, Text, Blob, Int],
     after: NOTHING,
 };
-const ADD_DRAFT_KEYS: Bulk = Bulk {
+pub(super) const ADD_DRAFT_KEYS: Bulk = Bulk {
     rows: Use::Insert,
     before: "INSERT INTO draft_key_recent (hash, idx)",
     columns: &[Int, Int],
     after: NOTHING,
 };
-const MOVE_DRAFT_KEYS: &str =
+pub(super) const MOVE_DRAFT_KEYS: &str =
     "INSERT INTO draft_key (hash, idx) SELECT hash, idx FROM draft_key_recent ORDER BY hash, idx";
-const CLEAR_DRAFT_KEYS: &str = "DELETE FROM draft_key_recent";
+pub(super) const CLEAR_DRAFT_KEYS: &str = "DELETE FROM draft_key_recent";
 
 /// The index in the queue of a key that is to be looked at again, without an entry to be filed under it.
 pub(super) const NOTHING_FILED: i64 = -1;

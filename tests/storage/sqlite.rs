@@ -1,8 +1,9 @@
 //! The suite on SQLite, and what is its own.
 
-use super::fixture::{Damage, Fixture, Reopen, append_own, two_origins};
+use super::fixture::{Damage, Fixture, Reopen, agreement, append_own, held, two_origins};
+use hefu_federation::pull::PayloadState;
 use hefu_node::store::sqlite::Sqlite;
-use hefu_node::store::{LogStore, OWN, Store, StoreError};
+use hefu_node::store::{LogStore, OWN, Payload, PayloadRow, PayloadStore, Store, StoreError};
 use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use std::path::PathBuf;
@@ -22,6 +23,13 @@ impl File {
 
     fn path(&self) -> PathBuf {
         self.dir.path().join("hefu.db")
+    }
+
+    /// Whether some bytes are in the database or a file beside it.
+    fn is_in_files(&self, needle: &str) -> bool {
+        let files =
+            std::fs::read_dir(self.dir.path()).unwrap().map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
+        files.into_iter().any(|bytes| bytes.windows(needle.len()).any(|window| window == needle.as_bytes()))
     }
 
     async fn connection(&self) -> SqliteConnection {
@@ -120,6 +128,29 @@ async fn the_file_is_laid_out_for_records() {
     let page_size: i64 = sqlx::query_scalar("PRAGMA page_size").fetch_one(&mut conn).await.unwrap();
     let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut conn).await.unwrap();
     assert_eq!((page_size, mode.as_str()), (16_384, "wal"));
+}
+
+#[tokio::test]
+async fn erased_bytes_are_in_no_file_once_tidied() {
+    let at = File::new().await;
+    let (_, peer) = two_origins(&at.store).await;
+    let no = agreement(&at.store, 7).await;
+    // One in its row, one so long that it goes over several pages.
+    let rows = [(1, 100), (2, 50_000)].map(|(index, len)| {
+        let body = format!("erase-me-{index}-{}", "x".repeat(len)).into_bytes();
+        let mut row = held(index, no, index);
+        (row.state, row.payload) = (PayloadState::Quarantined, Some(Payload { salt: [7; 32], codec: 1, body }));
+        row
+    });
+    let absorb = async |rows: [PayloadRow; 2]| {
+        at.store.absorb(peer, &rows.map(|row| (row, Vec::new())), &[]).await.unwrap();
+        assert!(at.store.truncate().await.unwrap());
+    };
+    absorb(rows.clone()).await;
+    assert!(at.is_in_files("erase-me-1-") && at.is_in_files("erase-me-2-"));
+    absorb(rows.map(|row| PayloadRow { state: PayloadState::Erased, payload: None, ..row })).await;
+    assert!(!at.is_in_files("erase-me-"));
+    assert_eq!(at.store.row(peer, 1).await.unwrap().unwrap().state, PayloadState::Erased);
 }
 
 #[tokio::test]

@@ -219,6 +219,21 @@ mod tests {
         }
     }
 
+    /// Every commit reaches the disk before it is acknowledged, and what is deleted is overwritten, on every connection.
+    #[tokio::test]
+    async fn connections_are_durable_and_forget() {
+        let base = tempfile::tempdir().unwrap();
+        let store = Sqlite::create(&base.path().join("hefu.db")).await.unwrap();
+        let Pools::Sqlite { writer, readers } = &store.pools else { panic!("embedded") };
+        for pool in [writer, readers] {
+            for (name, expected) in [("synchronous", 2), ("secure_delete", 1), ("foreign_keys", 1)] {
+                let asked = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("PRAGMA {name}")));
+                let value: i64 = asked.fetch_one(pool).await.unwrap();
+                assert_eq!(value, expected, "{name}");
+            }
+        }
+    }
+
     #[tokio::test]
     async fn a_write_that_the_disk_refused_does_not_keep_later_ones_from_beginning() {
         assert!(begins_again(pool(1)).await);

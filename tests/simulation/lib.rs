@@ -33,5 +33,5 @@ mod tally;
 
 pub use audit::Violation;
 pub use mutant::Mutant;
-pub use run::{Caught, Failure, Progress, Summary, hunt, replay, run, table};
+pub use run::{Caught, Failure, Progress, Summary, guarded, hunt, replay, run, table};
 pub use sim::Counts;

@@ -7,6 +7,7 @@ use super::sim::{Counts, Sim};
 use hefu_node::clock::Stopwatch;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -29,7 +30,24 @@ pub fn replay(seed: u64, mutant: Option<Mutant>) -> Outcome {
     on_one_thread(|| simulate(seed, mutant))
 }
 
+/// Runs one seed here. A panic is a violation like any other, so that its seed is not lost.
 fn simulate(seed: u64, mutant: Option<Mutant>) -> Outcome {
+    let outcome = guarded(|| simulate_bare(seed, mutant));
+    hefu_federation::mutant::plant(None);
+    outcome
+}
+
+/// What a simulation came to; a violation where it panicked.
+pub fn guarded(simulate: impl FnOnce() -> Outcome) -> Outcome {
+    std::panic::catch_unwind(AssertUnwindSafe(simulate)).unwrap_or_else(|cause| {
+        let text = cause.downcast_ref::<String>().map(String::as_str);
+        let detail = text.or_else(|| cause.downcast_ref::<&str>().copied()).unwrap_or("without a text").to_owned();
+        let violations = vec![Violation { invariant: "no-panic", detail }];
+        Outcome { trace: 0, counts: Counts::default(), violations }
+    })
+}
+
+fn simulate_bare(seed: u64, mutant: Option<Mutant>) -> Outcome {
     let mut sim = Sim::new(seed, mutant);
     let steps = STEPS.0 + Rng::new(seed ^ 0x5EED).below(STEPS.1);
     for _ in 0..steps {
@@ -42,7 +60,6 @@ fn simulate(seed: u64, mutant: Option<Mutant>) -> Outcome {
     if !sim.failed() {
         sim.settle();
     }
-    hefu_federation::mutant::plant(None);
     let trace = sim.trace();
     Outcome { trace, counts: sim.counts, violations: sim.audit.violations }
 }

@@ -381,6 +381,10 @@ impl Sim {
             let Some(node) = self.nodes.get(number).filter(|node| node.honest()) else { continue };
             let guard = node.disk.state().guard.as_deref().map(size_of);
             self.audit.step(number, self.nodes.len(), &node.memory, guard, node.fate);
+            // A receipt that was given is in the log, unless the disk itself lost it since.
+            let since = node.receipts.get(node.receipts_before..).unwrap_or_default();
+            let lost = self.audit.lost(number, &node.memory, since);
+            self.audit.require(lost == 0, "no-receipt-is-lost", || format!("city {number}: {lost}"));
         }
     }
 

@@ -7,7 +7,7 @@ mod outcome;
 
 #[cfg(test)]
 mod tests {
-    use hefu_simulation::{Mutant, hunt, replay, run, table};
+    use hefu_simulation::{Failure, Mutant, Summary, Violation, guarded, hunt, replay, run, table};
 
     /// Seeds within which each planted fault must be caught.
     const BOUND: u64 = 600;
@@ -26,6 +26,23 @@ mod tests {
         let summary = run(0, seeds(), threads(), |_| ());
         println!("{}", summary.text());
         assert!(summary.failures.is_empty(), "{} of {} seeds fail", summary.failures.len(), summary.seeds);
+        let never: Vec<_> = summary.counts.rows().into_iter().filter(|(_, count)| *count == 0).collect();
+        assert!(never.is_empty() || seeds() < 2_000, "nothing of this happened: {never:?}");
+    }
+
+    #[test]
+    fn a_failing_seed_says_how_it_is_replayed() {
+        let violation = Violation { invariant: "one-history", detail: "city 1".into() };
+        let failures = vec![Failure { seed: 0x5b9c_b69a_be5b_dd69, violation }];
+        let text = Summary { seeds: 7, failures, ..Summary::default() }.text();
+        let command = "cargo run --release -p hefu-simulation --bin simulate -- --seed 0x5b9cb69abe5bdd69";
+        assert!(text.contains("FAILED one-history: city 1") && text.contains(command), "{text}");
+    }
+
+    #[test]
+    fn a_panic_is_a_violation_and_keeps_its_seed() {
+        let outcome = guarded(|| panic!("here: {}", 7));
+        assert_eq!(outcome.violations, [Violation { invariant: "no-panic", detail: "here: 7".into() }]);
     }
 
     /// Rarer than one in ten thousand: a round noted entries that say something of keys, and broke off before it stored them; then the

@@ -6,6 +6,7 @@ use hefu_federation::append;
 use hefu_federation::entry::{Act, Body};
 use hefu_node::clock::Clock;
 use hefu_node::config::{Config, DatabaseSetting, FILE_NAME};
+use hefu_node::folder::Folder;
 use hefu_node::moving::{Step, Summary, run};
 use hefu_node::problem::{Code, Outcome, Problem};
 use hefu_node::store::sqlite::Sqlite;
@@ -163,19 +164,58 @@ async fn a_city_goes_on_publishing_on_the_server() {
     publish(&federation, 3).await;
 }
 
+/// Flips a bit in the middle of the first entries of a database; twice, and it is as it was.
+async fn flip(node: &TestNode, database: &str) {
+    const READ: &str = "SELECT body FROM entry_bundle WHERE idx = 0";
+    const WRITE: &str = "UPDATE entry_bundle SET body = $1 WHERE idx = 0";
+    let flipped = |mut body: Vec<u8>| {
+        let middle = body.len() / 2;
+        body[middle] ^= 1;
+        body
+    };
+    if database == FILE {
+        // While a node moves into it, it has another name.
+        let folder = Folder::new(node.dir());
+        let file = Some(folder.arriving_database()).filter(|path| path.exists()).unwrap_or_else(|| folder.database());
+        let mut conn = SqliteConnection::connect(&format!("sqlite://{}", file.display())).await.unwrap();
+        let body = flipped(sqlx::query_scalar(READ).fetch_one(&mut conn).await.unwrap());
+        sqlx::query(WRITE).bind(body).execute(&mut conn).await.unwrap();
+        conn.close().await.unwrap();
+    } else {
+        let mut conn = postgres::connection(database).await;
+        let body = flipped(sqlx::query_scalar(READ).fetch_one(&mut conn).await.unwrap());
+        sqlx::query(WRITE).bind(body).execute(&mut conn).await.unwrap();
+    }
+}
+
+/// What was copied is read again and its root computed: another root than the signed one is refused, in either direction.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_with_another_root_does_not_become_the_nodes_database() {
+    let Some(url) = postgres::empty_database().await else { return };
+    let mut node = long_log(|_| ()).await;
+    for (from, to) in [(FILE, url.as_str()), (url.as_str(), FILE)] {
+        let spoil = |step: Step<'_>| {
+            if step == Step::Compared {
+                let runtime = tokio::runtime::Handle::current();
+                tokio::task::block_in_place(|| runtime.block_on(flip(&node, to)));
+            }
+            false
+        };
+        let refused = go(&node, to, &spoil).await.unwrap_err();
+        assert!(refused.code == Code::Damaged && refused.detail.contains("the node stays in"), "{refused}");
+        assert!(is_in(&node, from), "{from} to {to}");
+        moved(&node, to).await;
+        assert!(is_in(&node, to), "{from} to {to}");
+    }
+    node.open().await;
+    check_log(node.node()).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn damage_in_the_source_does_not_become_a_new_database() {
     let Some(url) = postgres::empty_database().await else { return };
     let mut node = long_log(|_| ()).await;
-    let path = format!("sqlite://{}", node.dir().join("hefu.db").display());
-    let mut conn = SqliteConnection::connect(&path).await.unwrap();
-    let mut body: Vec<u8> =
-        sqlx::query_scalar("SELECT body FROM entry_bundle WHERE idx = 0").fetch_one(&mut conn).await.unwrap();
-    let middle = body.len() / 2;
-    body[middle] ^= 1;
-    let update = sqlx::query("UPDATE entry_bundle SET body = $1 WHERE idx = 0");
-    update.bind(&body).execute(&mut conn).await.unwrap();
-    conn.close().await.unwrap();
+    flip(&node, FILE).await;
     let refused = go(&node, &url, &|_| false).await.unwrap_err();
     assert!(refused.code == Code::Damaged && refused.detail.contains("the node stays in sqlite"), "{refused}");
     // The node stays where it is, and the half-made copy is no node's.
@@ -186,11 +226,7 @@ async fn damage_in_the_source_does_not_become_a_new_database() {
     assert_eq!(node.node().sequencer.signing(), Ok(()));
     node.close().await;
     // Put right, it moves into the same database.
-    let mut conn = SqliteConnection::connect(&path).await.unwrap();
-    body[middle] ^= 1;
-    let update = sqlx::query("UPDATE entry_bundle SET body = $1 WHERE idx = 0");
-    update.bind(&body).execute(&mut conn).await.unwrap();
-    conn.close().await.unwrap();
+    flip(&node, FILE).await;
     moved(&node, &url).await;
     node.open().await;
     check_log(node.node()).await;

@@ -14,6 +14,13 @@ fn tree(package: &str) -> BTreeSet<String> {
     text.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
 }
 
+/// `.cargo/config.toml` compiles the vector back ends of curve25519 in; which one runs is decided at run time.
+#[test]
+fn signatures_are_built_with_their_vector_back_ends() {
+    let has_them = cfg!(curve25519_dalek_backend = "avx512");
+    assert!(has_them, "RUSTFLAGS in the environment replaces the flags of .cargo/config.toml: unset it");
+}
+
 #[test]
 fn schemas_and_federation_know_no_network_no_database_and_no_async_runtime() {
     const FOREIGN: [&str; 13] = [

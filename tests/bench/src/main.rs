@@ -1,7 +1,7 @@
 //! `hefu-bench`: what each path costs, beside the physical limit that is measured in the same run.
 //!
 //! ```text
-//! cargo run --profile dist -p hefu-bench -- [--records N] [--transfers] [--large] [--json] [--write] [--only PATH,…]
+//! cargo run --profile dist -p hefu-bench -- [--records N] [--transfers] [--large] [--json] [--write] [--peers] [--only PATH,…]
 //! ```
 //!
 //! The library paths run here on one thread; the flows run in processes of the real `hefu`, whose processor time and memory are
@@ -25,7 +25,7 @@ use clap::Parser;
 use hefu_node::synthetic::Load;
 use report::Report;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 /// The product's own allocator, so that what is measured here is what runs there.
 #[global_allocator]
@@ -56,6 +56,9 @@ struct Options {
     /// Database of the nodes: sqlite, or the URL of a PostgreSQL server on which databases may be made
     #[arg(long, value_name = "URL", default_value = "sqlite")]
     database: String,
+    /// Also the same records through what others offer: `tests/peers/run`, which installs what it needs
+    #[arg(long)]
+    peers: bool,
     /// Only these paths: library, flows, growth, demo
     #[arg(long, value_name = "PATH,…", value_delimiter = ',')]
     only: Vec<String>,
@@ -86,12 +89,30 @@ fn main() -> ExitCode {
             } else {
                 println!("{}", report.text());
             }
-            ExitCode::SUCCESS
+            if options.peers { peers(&options) } else { ExitCode::SUCCESS }
         }
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::from(2)
         }
+    }
+}
+
+/// Runs what compares with others, with the same options: a workspace of its own, so that none of it is a dependency here.
+fn peers(options: &Options) -> ExitCode {
+    let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../peers/run"));
+    command.args(["--records", &options.records.to_string(), "--database", &options.database]);
+    for (flag, is_set) in [("--transfers", options.transfers), ("--json", options.json), ("--write", options.write)] {
+        if is_set {
+            command.arg(flag);
+        }
+    }
+    if let Some(hefu) = &options.hefu {
+        command.arg("--hefu").arg(hefu);
+    }
+    match command.status() {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
     }
 }
 

@@ -11,12 +11,13 @@ use hefu_node::problem::{Code, Outcome, Problem};
 use hefu_node::publish::{CHUNK, Options, Staging};
 use hefu_node::pull::Report;
 use hefu_node::sequencer::MAX_SUBMISSION;
+use hefu_node::store::postgres::cluster::keep_port;
 use hefu_node::store::{DraftRow, OWN, OriginRow, Store};
 use hefu_node::synthetic::City;
 use hefu_schemas::id::{Digest, Origin};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,17 +68,12 @@ impl std::fmt::Debug for Running {
     }
 }
 
-/// A port of loopback that nobody else is given, with the socket that keeps it: bound, never listening. Whoever binds the
-/// address by name with `SO_REUSEADDR`, as servers do, may listen there.
+/// A port of loopback that nobody else is given, with the socket that keeps it.
 ///
 /// # Panics
 /// When there is no free port.
 pub fn reserve() -> (TcpSocket, SocketAddr) {
-    let socket = TcpSocket::new_v4().expect("a socket");
-    socket.set_reuseaddr(true).expect("SO_REUSEADDR");
-    socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a free port of loopback");
-    let address = socket.local_addr().expect("its address");
-    (socket, address)
+    keep_port().expect("a free port of loopback")
 }
 
 impl TestNode {

@@ -5,11 +5,13 @@
 //! folder when its standard input closes, which the kernel does when our process dies.
 
 use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use thiserror::Error;
+use tokio::net::TcpSocket;
 
 /// Names the folder of the server programs, where it is not one of the usual.
 pub const PROGRAMS_VARIABLE: &str = "HEFU_POSTGRES_BIN";
@@ -76,6 +78,8 @@ pub enum End {
 pub struct Cluster {
     folder: PathBuf,
     port: u16,
+    /// Keeps the port for this server while it is down.
+    _kept: TcpSocket,
     watch: Mutex<Child>,
 }
 
@@ -102,7 +106,8 @@ impl Cluster {
     pub fn start(settings: &[&str], files: &[(&str, &[u8])]) -> Result<Self, ClusterError> {
         let programs = programs().ok_or(ClusterError::NoPrograms)?;
         let folder = tempfile::Builder::new().prefix("hefu-postgres-").tempdir()?.keep();
-        let port = free_port()?;
+        let (kept, address) = keep_port()?;
+        let port = address.port();
         for (name, bytes) in files {
             write_private(&folder.join(name), bytes)?;
         }
@@ -118,7 +123,7 @@ impl Cluster {
         // A folder that only root may enter would make every program of another user fail.
         command.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let watch = command.spawn()?;
-        let cluster = Self { folder, port, watch: Mutex::new(watch) };
+        let cluster = Self { folder, port, _kept: kept, watch: Mutex::new(watch) };
         cluster.wait()?;
         Ok(cluster)
     }
@@ -220,8 +225,17 @@ impl Drop for Cluster {
 }
 
 /// A port that was free a moment ago.
-fn free_port() -> std::io::Result<u16> {
-    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+/// A port of loopback that nobody else is given, with the socket that keeps it: bound, never listening. Whoever binds the
+/// address by name with `SO_REUSEADDR`, as servers do, may listen there.
+///
+/// # Errors
+/// There is no free port.
+pub fn keep_port() -> std::io::Result<(TcpSocket, SocketAddr)> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    let address = socket.local_addr()?;
+    Ok((socket, address))
 }
 
 fn is_root() -> std::io::Result<bool> {

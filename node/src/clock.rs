@@ -65,6 +65,17 @@ pub fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
+/// So many random salts, asked for at once: asking costs more than they do.
+///
+/// # Panics
+/// As [`random`].
+#[expect(clippy::disallowed_methods, reason = "this is the one source of randomness")]
+pub(crate) fn random_salts(count: usize) -> Vec<[u8; 32]> {
+    let mut salts = vec![[0; 32]; count];
+    getrandom::fill(salts.as_flattened_mut()).expect("the operating system gives random bytes");
+    salts
+}
+
 /// A stopwatch for progress and reports; never for decisions.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(std::time::Instant);

@@ -14,7 +14,8 @@ mod seal;
 mod spool;
 
 use crate::Node;
-use crate::compute::compute;
+use crate::clock::random_salts;
+use crate::compute::{JOB_LEN, compute};
 use crate::problem::{Code, Outcome, Problem, counted};
 use crate::sequencer::{InOrder, MAX_SUBMISSION, Receipts, Sealed};
 use crate::store::{DraftRow, OWN};
@@ -115,8 +116,11 @@ impl Staging {
         let snapshot = self.options.scope.within(self.node.registry.snapshot());
         let staged: Vec<Result<Staged, seal::Refused>> = compute(move || {
             let sealing = Sealing::new(&node, &snapshot, created_s);
-            let job = |line: &Vec<u8>| seal(&sealing, line);
-            lines.par_iter().with_min_len(crate::compute::JOB_LEN / 4).map(job).collect()
+            let job = |lines: &[Vec<u8>]| {
+                let salted = lines.iter().zip(random_salts(lines.len()));
+                salted.map(|(line, salt)| seal(&sealing, line, salt)).collect::<Vec<_>>()
+            };
+            lines.par_chunks(JOB_LEN / 4).flat_map_iter(job).collect()
         })
         .await;
         let mut good = Vec::with_capacity(staged.len());

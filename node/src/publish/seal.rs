@@ -2,7 +2,6 @@
 //! committed and compressed. No disk, no network: it runs on the rayon pool.
 
 use crate::Node;
-use crate::clock::random;
 use crate::codec::compress;
 use crate::registry::{Known, Snapshot};
 use crate::sequencer::Sealed;
@@ -52,7 +51,8 @@ impl<'a> Sealing<'a> {
     }
 }
 
-pub(super) fn seal(sealing: &Sealing<'_>, line: &[u8]) -> Result<Staged, Refused> {
+/// The salt is random, and of this record alone.
+pub(super) fn seal(sealing: &Sealing<'_>, line: &[u8], salt: [u8; 32]) -> Result<Staged, Refused> {
     let Sealing { node, ref agreements, created_s, ref method } = *sealing;
     let draft = Draft::read(line).map_err(|error| (None, violations(error)))?;
     let (draft_id, content) = (draft.draft_id.clone(), draft.content);
@@ -69,7 +69,6 @@ pub(super) fn seal(sealing: &Sealing<'_>, line: &[u8]) -> Result<Staged, Refused
     let contradictions =
         against_terms(known, &record, &view, &keys, &node.origin).map_err(|violation| refuse(vec![violation]))?;
     let signed = proof::sign(record, &node.keys.record);
-    let salt = random();
     let commitment = commit(&salt, signed.bytes());
     let linkage = known.linkage.as_ref().ok_or_else(|| refuse(vec![no_linkage()]))?;
     let (codec, body) = compress(signed.bytes());

@@ -1,7 +1,7 @@
 //! Reading the values of a scanned document.
 
 use super::Scanned;
-use super::walk::{Kind, Node};
+use super::walk::{Kind, Node, narrow};
 use crate::canonical::string::unescape;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -56,13 +56,12 @@ impl<'a> Item<'a> {
 
     /// The string, unescaped; `None` if it is not a string.
     pub fn as_str(&self) -> Option<Cow<'a, str>> {
-        let text = self.text();
-        let inner = text.get(1..text.len().saturating_sub(1)).unwrap_or_default();
-        match self.kind() {
-            Kind::Plain => Some(Cow::Borrowed(inner)),
-            Kind::Escaped => Some(Cow::Owned(unescape(inner))),
-            _ => None,
+        let node = self.node();
+        if !matches!(node.kind, Kind::Plain | Kind::Escaped) {
+            return None;
         }
+        let inner = self.doc.text.get(widen(node.start) + 1..widen(node.end) - 1).unwrap_or_default();
+        Some(if node.kind == Kind::Plain { Cow::Borrowed(inner) } else { Cow::Owned(unescape(inner)) })
     }
 
     /// The integer.
@@ -96,7 +95,28 @@ impl<'a> Item<'a> {
 
     /// A member of an object by its (unescaped) name.
     pub fn member(&self, name: &str) -> Option<Item<'a>> {
-        self.member_nodes().find(|(found, _)| found.is_string(name)).map(|(_, value)| value)
+        let object = self.node();
+        if object.kind != Kind::Object {
+            return None;
+        }
+        let (tape, bytes, len) = (self.doc.tape.as_slice(), self.doc.bytes(), narrow(name.len() + 2));
+        let mut at = self.node + 1;
+        while at < object.next {
+            let found = tape.get(widen(at))?;
+            // Names of another length are passed over without a look at their bytes.
+            let is_name = match found.kind {
+                Kind::Plain => {
+                    found.end - found.start == len
+                        && bytes.get(widen(found.start) + 1..widen(found.end) - 1) == Some(name.as_bytes())
+                }
+                _ => Item::new(self.doc, at).is_string(name),
+            };
+            if is_name {
+                return Some(Item::new(self.doc, found.next));
+            }
+            at = tape.get(widen(found.next))?.next;
+        }
+        None
     }
 
     /// Compares without unescaping where nothing is escaped.
@@ -105,8 +125,8 @@ impl<'a> Item<'a> {
             Kind::Plain => {
                 // Compared as bytes: the borders of characters need no look.
                 let span = self.span();
-                let inner = self.doc.bytes().get(span.start + 1..span.end - 1);
-                span.len() == expected.len() + 2 && inner == Some(expected.as_bytes())
+                span.len() == expected.len() + 2
+                    && self.doc.bytes().get(span.start + 1..span.end - 1) == Some(expected.as_bytes())
             }
             Kind::Escaped => self.as_str().is_some_and(|text| text == expected),
             _ => false,

@@ -231,6 +231,6 @@ impl<'a> Walker<'a> {
 }
 
 /// Positions fit, since documents are no longer than [`super::MAX_LEN`].
-fn narrow(position: usize) -> u32 {
+pub(super) fn narrow(position: usize) -> u32 {
     u32::try_from(position).unwrap_or(u32::MAX)
 }

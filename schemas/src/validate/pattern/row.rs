@@ -8,8 +8,8 @@ type Set = Box<[bool; 256]>;
 
 /// What a text must match.
 pub(super) enum Row {
-    /// From its first byte on, and to its last one if so said.
-    Anchored { parts: Vec<Part>, to_end: bool },
+    /// One of these from its first byte on, and to its last one if so said.
+    Anchored { choices: Vec<Vec<Part>>, to_end: bool },
     /// So many ASCII characters of a class in a row, anywhere.
     Somewhere { set: Set, count: usize },
 }
@@ -20,6 +20,8 @@ pub(super) enum Part {
     Literal(Box<[u8]>),
     /// At least `min` bytes of a class, as many as there are up to `max`.
     Run { set: Set, min: usize, max: usize },
+    /// The first of these that is there; all of them are as long.
+    Choice(Vec<Vec<Part>>),
 }
 
 impl Row {
@@ -38,17 +40,19 @@ impl Row {
             Some((last, items)) if is(last, Look::End) => (items, true),
             _ => (items, false),
         };
-        let parts = items.iter().map(Part::new).collect::<Option<Vec<Part>>>()?;
-        let is_decided = parts.windows(2).all(|pair| matches!(pair, [one, next] if one.ends_before(next)));
-        (is(first, Look::Start) && is_decided).then_some(Self::Anchored { parts, to_end })
+        let choices = match items {
+            [only] => choices(only).or_else(|| Some(vec![parts(items)?]))?,
+            _ => vec![parts(items)?],
+        };
+        is(first, Look::Start).then_some(Self::Anchored { choices, to_end })
     }
 
     pub(super) fn is_match(&self, text: &str) -> bool {
         match self {
-            Self::Anchored { parts, to_end } => {
-                let rest = parts.iter().try_fold(text.as_bytes(), |rest, part| part.strip(rest));
-                rest.is_some_and(|rest| rest.is_empty() || !to_end)
-            }
+            Self::Anchored { choices, to_end } => choices
+                .iter()
+                .filter_map(|parts| strip_all(parts, text.as_bytes()))
+                .any(|rest| rest.is_empty() || !to_end),
             Self::Somewhere { set, count } => {
                 let mut rest = text.as_bytes();
                 while let Some(window) = rest.get(..*count) {
@@ -66,6 +70,11 @@ impl Part {
     fn new(item: &Hir) -> Option<Self> {
         let (of, min, max) = match item.kind() {
             HirKind::Literal(literal) => return Some(Self::Literal(literal.0.clone())),
+            HirKind::Capture(_) => {
+                let choices = choices(item)?;
+                let len = choices.first().and_then(|parts| len(parts))?;
+                return choices.iter().all(|parts| self::len(parts) == Some(len)).then_some(Self::Choice(choices));
+            }
             HirKind::Repetition(repeated) => (&*repeated.sub, repeated.min, repeated.max),
             _ => (item, 1, Some(1)),
         };
@@ -82,13 +91,21 @@ impl Part {
     /// Whether it reaches the same way whatever stands behind it: its length is fixed, or the next one begins with no byte of its.
     fn ends_before(&self, next: &Self) -> bool {
         match (self, next) {
-            (Self::Run { min, max, .. }, _) if min == max => true,
-            (Self::Literal(_), _) => true,
+            _ if self.len().is_some() => true,
             (Self::Run { set, .. }, Self::Literal(literal)) => literal.first().is_some_and(|byte| !holds(set, *byte)),
             (Self::Run { set, .. }, Self::Run { set: next, min: 1.., .. }) => {
                 set.iter().zip(next.iter()).all(|(one, other)| !(*one && *other))
             }
             _ => false,
+        }
+    }
+
+    /// Its length, if it has but one.
+    fn len(&self) -> Option<usize> {
+        match self {
+            Self::Literal(literal) => Some(literal.len()),
+            Self::Run { min, max, .. } => (min == max).then_some(*min),
+            Self::Choice(choices) => choices.first().and_then(|parts| len(parts)),
         }
     }
 
@@ -101,8 +118,35 @@ impl Part {
                 let len = most.iter().position(|byte| !holds(set, *byte)).unwrap_or(most.len());
                 text.get(len..).filter(|_| len >= *min)
             }
+            Self::Choice(choices) => choices.iter().find_map(|parts| strip_all(parts, text)),
         }
     }
+}
+
+/// The parts of a group of choices; `None` if it is anything else.
+fn choices(item: &Hir) -> Option<Vec<Vec<Part>>> {
+    let HirKind::Capture(group) = item.kind() else { return None };
+    let HirKind::Alternation(choices) = group.sub.kind() else { return None };
+    let parts_of = |choice: &Hir| match choice.kind() {
+        HirKind::Concat(items) => parts(items),
+        _ => parts(std::slice::from_ref(choice)),
+    };
+    choices.iter().map(parts_of).collect()
+}
+
+/// Parts in a row; `None` if one of them is anything else, or does not know where to end.
+fn parts(items: &[Hir]) -> Option<Vec<Part>> {
+    let parts = items.iter().map(Part::new).collect::<Option<Vec<Part>>>()?;
+    let is_decided = parts.windows(2).all(|pair| matches!(pair, [one, next] if one.ends_before(next)));
+    is_decided.then_some(parts)
+}
+
+fn len(parts: &[Part]) -> Option<usize> {
+    parts.iter().map(Part::len).sum()
+}
+
+fn strip_all<'t>(parts: &[Part], text: &'t [u8]) -> Option<&'t [u8]> {
+    parts.iter().try_fold(text, |rest, part| part.strip(rest))
 }
 
 fn holds(set: &Set, byte: u8) -> bool {
@@ -141,6 +185,8 @@ mod tests {
             "^[1-9]",
             "[0-9]{15}",
             "^[a-z][A-Za-z]{0,31}$",
+            "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$",
+            "^([1-9][0-9]{5}|[A-Z]{2}-[A-Z0-9]{1,3}|[A-Z]{2}[A-Z2-9]{3})$",
             r"^[^\x00-\x1F\x7F]+$",
             "^urn:hefu:subject:[1-9][0-9]{0,8}:[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$",
         ] {
@@ -150,7 +196,8 @@ mod tests {
             "[0-9]{0,3}",
             "^[a-z]*[a-f]$",
             "^[a-z]+[0-9]*[a-z]$",
-            "^(a|bc)$",
+            "^(a|bc)c$",
+            "^([a-z]*[a-f]|b)$",
             "^[a-z]+(-[a-z]+)*$",
             r"^[^\x00-\x1F\x7F]{1,12}$",
             "^[学籍]$",

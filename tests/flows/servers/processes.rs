@@ -23,7 +23,7 @@ const DRAFTS: u32 = 700;
 struct Two {
     servers: [Serving; 2],
     drafts: Vec<String>,
-    /// Of Kunming, closed, and Chengdu, which is open: they know what was signed before.
+    /// Of Kunming, closed, and of its peers, which are open: they know what was signed before.
     federation: TestFederation,
     url: String,
     store: Database,
@@ -31,11 +31,20 @@ struct Two {
 }
 
 impl Two {
+    /// With Chengdu as their peer.
     async fn start() -> Option<Self> {
+        Self::start_with(&["510100"]).await
+    }
+
+    async fn start_with(peers: &[&str]) -> Option<Self> {
         let url = postgres::empty_database().await?;
         let mut kunming = TestNode::init_with("530100", |config| config.database = DatabaseSetting::new(&url)).await;
         kunming.open().await;
-        let mut federation = TestFederation::of(vec![kunming, TestNode::new("510100").await]).await;
+        let mut nodes = vec![kunming];
+        for code in peers {
+            nodes.push(TestNode::new(code).await);
+        }
+        let mut federation = TestFederation::of(nodes).await;
         federation.agree().await;
         let drafts = federation.drafts(0);
         let drafts = (0..DRAFTS).map(|n| drafts.enter(&drafts.subject(n), day(-3)).to_string()).collect();
@@ -203,8 +212,41 @@ async fn when_a_server_is_killed_while_it_pulls_or_reconciles_another_one_finish
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_servers_pull_different_peers_at_once() {
+    let Some(two) = Two::start_with(&["510100", "500000"]).await else { return };
+    let origins = [1, 2].map(|n| two.federation.node(n).city.origin.clone());
+    for n in [1, 2] {
+        let drafts = two.federation.drafts(n);
+        let lines: Vec<Value> = (0..50).map(|i| drafts.enter(&drafts.subject(i), day(-2))).collect();
+        two.federation.node(n).publish(&lines).await.unwrap();
+    }
+    // Held by this test, this lock stops whoever pulls where he stores records.
+    let mut records = postgres::connection(&two.url).await;
+    sqlx::raw_sql("BEGIN; LOCK TABLE record_id IN SHARE MODE").execute(&mut records).await.unwrap();
+    let pull = async |server: usize| two.servers[server].run(&["--json", "pull", origins[server].as_str()]).await;
+    let (first, second, ()) = tokio::join!(pull(0), pull(1), async {
+        let leases = origins.each_ref().map(|origin| format!("pull:{origin}"));
+        let holders = async || (two.holder(&leases[0]).await, two.holder(&leases[1]).await);
+        until("each of them pulls one", async || {
+            let (one, other) = holders().await;
+            one.is_some() && other.is_some() && two.is_any_waiting().await
+        })
+        .await;
+        let (one, other) = holders().await;
+        assert_ne!(one, other);
+        sqlx::raw_sql("ROLLBACK").execute(&mut records).await.unwrap();
+    });
+    for said in [first, second] {
+        assert_eq!(said.ended(0).json()["reports"][0]["held"], 50);
+    }
+    for server in &two.servers {
+        server.run(&["fsck"]).await.ended(0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_holder_that_was_paused_contradicts_nobody() {
-    let Some(two) = Two::start().await else { return };
+    let Some(mut two) = Two::start().await else { return };
     two.publish(0, &two.file(0, 10)).await.ended(0);
     // It is paused while it publishes, wherever that is.
     let many = two.file(10, 700);
@@ -230,4 +272,9 @@ async fn a_holder_that_was_paused_contradicts_nobody() {
     let status = two.servers[0].run(&["--json", "status"]).await.ended(0).json();
     // Genesis, sign, open, and each draft once.
     assert_eq!(status["size"].as_u64().unwrap(), 703, "{status}");
+    // Chengdu, which has seen the log before, finds that it goes on from there: a third server answers at the city's address.
+    two.federation.node_mut(0).open().await;
+    let (kunming, chengdu) = (two.federation.node(0), two.federation.node(1));
+    let report = chengdu.pull(kunming).await.unwrap();
+    assert_eq!((report.size, report.held), (703, 700));
 }

@@ -1,4 +1,8 @@
-//! Records of a peer, page by page: one is judged while the one before it is stored and the next ones are fetched.
+//! Records of a peer, page by page: one is judged while those before it are stored and the next ones are fetched.
+//!
+//! ```text
+//! peer ─▶ fetch, find the entries ─▶ judge (rayon) ─▶ store
+//! ```
 
 use super::keys::signer;
 use super::{Round, entries_at};
@@ -11,6 +15,7 @@ use crate::publish::view_of;
 use crate::registry::Known;
 use crate::store::{Early, OriginNo, Payload, PayloadRow, Store};
 use bytes::Bytes;
+use hefu_federation::entry::{Body, Entry};
 use hefu_federation::page::{self, Asked, MAX_LINES, MAX_PAGE_LEN};
 use hefu_federation::pull::{Judge, Judged, PayloadState, Wanted, judge_lines_then, judge_page};
 use hefu_federation::reconcile::key::{Key, KeyType, keys_of};
@@ -22,26 +27,28 @@ use hefu_schemas::scan::{Scanned, scan};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
 /// Pages fetched ahead of the one that is judged.
 const PAGES_AHEAD: usize = 2;
+/// Pages that are judged and wait for the one that is being stored: while that one is synced to the disk, both cores go on.
+const PAGES_JUDGED: usize = 1;
 /// Records of a page further apart than this are asked for corrections by themselves: a few that were withheld may lie anywhere in a
 /// log.
 const FAR: u64 = 1_000;
 
 /// A page, still unverified.
 struct Fetched {
-    /// What was wanted when it was asked for.
-    indexes: Vec<u64>,
+    /// What it speaks for, of that what was wanted when it was asked for.
+    entries: Vec<(u64, Entry)>,
     from: u64,
     until: u64,
     bytes: Bytes,
 }
 /// The rows of a page, with the keys of their records.
 type Rows = Vec<(PayloadRow, Vec<Key>)>;
-/// The rows of a page that is being stored: by index, the ids of their records.
+/// Rows that are judged and not stored yet: by index, the ids of their records.
 type Unstored = HashMap<u64, Option<RecordId>>;
 
 impl Round<'_> {
@@ -60,44 +67,54 @@ impl Round<'_> {
         Ok(())
     }
 
-    /// One page is judged while the one before it is stored and the next ones are fetched.
+    /// Each page goes through three hands, which work at the same time. What was judged before a failure is stored.
     async fn agreement_records(&mut self, known: &Arc<Known>, from: u64, until: u64) -> Outcome<()> {
         let (sender, mut pages) = mpsc::channel(PAGES_AHEAD);
         let fetcher =
             Fetcher { node: self.node.clone(), peer: self.peer.no, client: self.client.clone(), known: known.clone() };
         let fetching = tokio::spawn(fetcher.run(from, until, sender));
-        let mut judged: Option<Rows> = None;
-        loop {
-            // What is being stored is not found in the store yet.
-            let unstored: Unstored = judged.iter().flatten().map(|(row, _)| (row.index, row.id)).collect();
-            let next = async {
-                match pages.recv().await {
-                    Some(page) => self.judge(known, page, &unstored).await.map(Some),
-                    None => Ok(None),
+        let (judged, mut ready) = mpsc::channel::<Rows>(PAGES_JUDGED);
+        let unstored = Mutex::new(Unstored::new());
+        let (round, unstored) = (&*self, &unstored);
+        let judging = async move {
+            while let Some(page) = pages.recv().await {
+                let rows = round.judge(known, page, unstored).await?;
+                locked(unstored).extend(rows.iter().map(|(row, _)| (row.index, row.id)));
+                // The receiver is gone when storing failed: its error is the one to report.
+                if judged.send(rows).await.is_err() {
+                    break;
                 }
-            };
-            let store = async {
-                match judged.take() {
-                    Some(rows) => self.absorb(rows).await,
-                    None => Ok((0, 0)),
-                }
-            };
-            let (stored, next) = tokio::join!(store, next);
-            let (held, not_held) = stored?;
-            self.report.held += held;
-            self.report.not_held += not_held;
-            judged = next?;
-            if judged.is_none() {
-                break;
             }
-        }
+            Ok::<(), Problem>(())
+        };
+        let storing = async move {
+            let (mut held, mut not_held) = (0, 0);
+            while let Some(rows) = ready.recv().await {
+                let indexes: Vec<u64> = rows.iter().map(|(row, _)| row.index).collect();
+                match round.absorb(rows).await {
+                    Ok((more, less)) => (held, not_held) = (held + more, not_held + less),
+                    Err(problem) => return (held, not_held, Err(problem)),
+                }
+                // From now on they are found in the store.
+                let mut unstored = locked(unstored);
+                for index in indexes {
+                    unstored.remove(&index);
+                }
+            }
+            (held, not_held, Ok(()))
+        };
+        let (judged, (held, not_held, stored)) = tokio::join!(judging, storing);
+        self.report.held += held;
+        self.report.not_held += not_held;
+        stored?;
+        judged?;
         fetching.await.map_err(|error| Problem::new(Code::Internal, error))?
     }
 
     /// Judges one page on the rayon pool and prepares its rows.
-    async fn judge(&self, known: &Arc<Known>, page: Fetched, unstored: &Unstored) -> Outcome<Rows> {
-        let Fetched { indexes, from, until, bytes } = page;
-        let wanted = entries_of(self.node.store.as_ref(), self.peer.no, indexes, &bytes, unstored).await?;
+    async fn judge(&self, known: &Arc<Known>, page: Fetched, unstored: &Mutex<Unstored>) -> Outcome<Rows> {
+        let Fetched { entries, from, until, bytes } = page;
+        let wanted = with_corrected(self.node.store.as_ref(), self.peer.no, entries, unstored).await?;
         let (ring, own, known, origin) =
             (self.ring.clone(), self.node.did.clone(), known.clone(), self.peer.origin.clone());
         let range = (from..until, self.head.range.size());
@@ -140,36 +157,37 @@ pub async fn wanted(
     let reach = trailer_next(bytes).unwrap_or(until).clamp(from, until);
     let limit = usize::try_from(reach - from).unwrap_or(usize::MAX);
     let indexes = store.wanted(peer, known.no, from, reach, true, limit).await?;
-    entries_of(store, peer, indexes, bytes, &Unstored::new()).await
+    let entries = entries_at(store, peer, &indexes).await?;
+    with_corrected(store, peer, entries, &Mutex::default()).await
 }
 
-/// The entries at wanted indexes, as far as a page reaches, while the page before may still be on its way into the store.
-async fn entries_of(
+/// Entries, those that correct a record with its id. The pages before may still be on their way into the store.
+async fn with_corrected(
     store: &dyn Store,
     peer: OriginNo,
-    mut indexes: Vec<u64>,
-    bytes: &[u8],
-    unstored: &Unstored,
+    entries: Vec<(u64, Entry)>,
+    unstored: &Mutex<Unstored>,
 ) -> Outcome<Vec<Wanted>> {
-    if let Some(reach) = trailer_next(bytes) {
-        indexes.retain(|index| *index < reach);
-    }
-    let mut wanted = Vec::with_capacity(indexes.len());
-    for (index, entry) in entries_at(store, peer, &indexes).await? {
+    let mut wanted = Vec::with_capacity(entries.len());
+    for (index, entry) in entries {
         let of = match &entry.body {
-            hefu_federation::entry::Body::Amend { of, .. } | hefu_federation::entry::Body::Withdraw { of, .. } => {
-                Some(*of)
-            }
+            Body::Amend { of, .. } | Body::Withdraw { of, .. } => Some(*of),
             _ => None,
         };
-        let of_id = match of.map(|of| (of, unstored.get(&of))) {
-            Some((_, Some(id))) => *id,
+        // What is no longer unstored is stored: looked for in this order.
+        let known = of.map(|of| (of, locked(unstored).get(&of).copied()));
+        let of_id = match known {
+            Some((_, Some(id))) => id,
             Some((of, None)) => store.row(peer, of).await?.and_then(|row| row.id),
             None => None,
         };
         wanted.push(Wanted { index, entry, of_id });
     }
     Ok(wanted)
+}
+
+fn locked(unstored: &Mutex<Unstored>) -> MutexGuard<'_, Unstored> {
+    unstored.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A correction is filed under the keys of what it corrects too, or that key would not hear of it.
@@ -286,13 +304,17 @@ impl Fetcher {
     async fn run(self, mut from: u64, end: u64, pages: mpsc::Sender<Fetched>) -> Outcome<()> {
         loop {
             // A few that are withheld far apart must not cost all the pages between them.
-            let wanted = self.node.store.wanted(self.peer, self.known.no, from, end, true, MAX_LINES).await?;
+            let store = self.node.store.as_ref();
+            let mut wanted = store.wanted(self.peer, self.known.no, from, end, true, MAX_LINES).await?;
             let (Some(first), Some(last)) = (wanted.first(), wanted.last()) else { return Ok(()) };
             let (first, until) = (*first, last + 1);
             let bytes = self.fetch(first, until).await?;
-            from = trailer_next(&bytes).filter(|next| *next > first && *next < until).unwrap_or(until);
+            let reach = trailer_next(&bytes);
+            from = reach.filter(|next| *next > first && *next < until).unwrap_or(until);
+            wanted.retain(|index| reach.is_none_or(|reach| *index < reach));
+            let entries = entries_at(store, self.peer, &wanted).await?;
             // The receiver is gone when judging failed: its error is the one to report.
-            if pages.send(Fetched { indexes: wanted, from: first, until, bytes }).await.is_err() {
+            if pages.send(Fetched { entries, from: first, until, bytes }).await.is_err() {
                 return Ok(());
             }
         }
@@ -399,7 +421,7 @@ fn stored(
     (keys, body): Made,
 ) -> (PayloadRow, Vec<Key>) {
     let of = match &wanted.entry.body {
-        hefu_federation::entry::Body::Amend { of, .. } | hefu_federation::entry::Body::Withdraw { of, .. } => Some(*of),
+        Body::Amend { of, .. } | Body::Withdraw { of, .. } => Some(*of),
         _ => None,
     };
     let keys = match judged.state {

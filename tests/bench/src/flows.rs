@@ -51,7 +51,7 @@ pub(crate) fn measure(
 ) -> Result<(), Failure> {
     let mut flows = Vec::with_capacity(TIMES);
     for time in 0..TIMES {
-        let base = base.join(format!("flows-{time}"));
+        let base = base.join(format!("flows{time}"));
         flows.push(run(options, program, &base, options.records, report)?);
         // Of the disk's space only what one of them takes.
         std::fs::remove_dir_all(base)?;

@@ -123,8 +123,8 @@ fn tell(flows: &[Flow], limits: &Limits, report: &mut Report) {
         return;
     };
     let (count, reconcile) = (publish.count, &reconcile.reconcile);
-    rate(report, &format!("publish {count}"), count, &publish.publish, limits.publish_us, Must::AtLeast(0.5));
-    rate(report, &format!("pull {count}"), count, &pull.pull, limits.verify_us, Must::AtLeast(0.4));
+    rate(report, &format!("publish {count}"), count, &publish.publish, limits.publish.all_cores_us, Must::AtLeast(0.5));
+    rate(report, &format!("pull {count}"), count, &pull.pull, limits.verify.all_cores_us, Must::AtLeast(0.4));
     bytes(
         report,
         "bytes on disk, replica",

@@ -121,8 +121,13 @@ fn measure(options: &Options) -> Result<Report, Failure> {
     let sample = sample::Sample::new(options.load())?;
     let limits = library::limits(&sample);
     report.say(&format!(
-        "limits, one core: verify_strict {:.1} µs, canonicalise + sign + hash {:.1} µs; records of {:.0} bytes",
-        limits.verify_us, limits.publish_us, limits.record_len
+        "limits, one core busy: verify_strict {:.1} µs, canonicalise + sign + hash {:.1} µs; all cores busy: {:.1} and {:.1} µs; \
+         records of {:.0} bytes",
+        limits.verify.one_core_us,
+        limits.publish.one_core_us,
+        limits.verify.all_cores_us,
+        limits.publish.all_cores_us,
+        limits.record_len
     ));
     if options.wants("library") {
         library::measure(&sample, &limits, &mut report)?;

@@ -37,28 +37,48 @@ impl Multiples {
         Self(multiples)
     }
 
-    /// `sum + [scalar]P`.
-    fn add(&self, mut sum: EdwardsPoint, scalar: &Scalar) -> EdwardsPoint {
-        let mut carry = 0;
+    /// Adds `[scalar]P` to each sum. It goes place by place, with all sums at each: the multiples of one place are 20 kB, which stay near
+    /// the processor meanwhile, while those of all places do not.
+    fn add_each<'s>(&self, sums: &mut [EdwardsPoint], scalars: impl Iterator<Item = &'s Scalar> + Clone) {
+        let mut carries = vec![0_i16; sums.len()];
         // A scalar is below 2²⁵³: nothing is carried out of the last byte.
-        for (multiples, byte) in self.0.chunks_exact(HALF).zip(scalar.as_bytes()) {
-            let byte = i16::from(*byte) + carry;
-            carry = i16::from(byte > 128);
-            let digit = byte - 256 * carry;
-            let multiple = usize::from(digit.unsigned_abs()).checked_sub(1).and_then(|at| multiples.get(at));
-            match multiple {
-                Some(multiple) if digit > 0 => sum += multiple,
-                Some(multiple) => sum -= multiple,
-                None => {}
+        for (place, multiples) in self.0.chunks_exact(HALF).enumerate() {
+            for ((sum, carry), scalar) in sums.iter_mut().zip(&mut carries).zip(scalars.clone()) {
+                let byte = scalar.as_bytes().get(place).map_or(0, |byte| i16::from(*byte)) + *carry;
+                *carry = i16::from(byte > 128);
+                let digit = byte - 256 * *carry;
+                let multiple = usize::from(digit.unsigned_abs()).checked_sub(1).and_then(|at| multiples.get(at));
+                match multiple {
+                    Some(multiple) if digit > 0 => *sum += multiple,
+                    Some(multiple) => *sum -= multiple,
+                    None => {}
+                }
             }
         }
-        sum
     }
+}
 
-    /// `[s]B + [k]P`.
-    pub(super) fn with_base(&self, k: &Scalar, s: &Scalar) -> EdwardsPoint {
-        BASE.add(self.add(EdwardsPoint::default(), k), s)
+/// `[s]B + [k]P`, with the multiples of `P`.
+#[derive(Clone, Copy)]
+pub(super) struct Product<'m> {
+    pub(super) multiples: &'m Multiples,
+    pub(super) k: Scalar,
+    pub(super) s: Scalar,
+}
+
+/// All the products, in their order. Those that follow one another with the same point are made together.
+pub(super) fn products(all: &[Product<'_>]) -> Vec<EdwardsPoint> {
+    let mut sums = vec![EdwardsPoint::default(); all.len()];
+    let mut rest = sums.as_mut_slice();
+    for same in all.chunk_by(|one, next| std::ptr::eq(one.multiples, next.multiples)) {
+        let (sums, others) = rest.split_at_mut(same.len());
+        rest = others;
+        if let Some(Product { multiples, .. }) = same.first() {
+            multiples.add_each(sums, same.iter().map(|product| &product.k));
+            BASE.add_each(sums, same.iter().map(|product| &product.s));
+        }
     }
+    sums
 }
 
 /// Signatures of a key after which its multiples are worth making.
@@ -124,8 +144,10 @@ mod tests {
         let all = |byte| Scalar::from_bytes_mod_order([byte; 32]);
         let small = [0_u64, 1, 127, 128, 129, 255, 256, 0x7f80, 0x8080, 0x80ff, u64::MAX].map(Scalar::from);
         for scalar in small.into_iter().chain([order_less_one, all(0x7f), all(0x80), all(0x81), all(0xff)]) {
-            assert_eq!(multiples.add(EdwardsPoint::default(), &scalar), point() * scalar, "{scalar:?}");
-            assert_eq!(multiples.with_base(&scalar, &scalar), (point() + ED25519_BASEPOINT_POINT) * scalar);
+            let zero = Product { multiples: &multiples, k: scalar, s: Scalar::ZERO };
+            let both = Product { s: scalar, ..zero };
+            let expected = [point() * scalar, (point() + ED25519_BASEPOINT_POINT) * scalar];
+            assert_eq!(products(&[zero, both]), expected, "{scalar:?}");
         }
     }
 
@@ -136,7 +158,25 @@ mod tests {
             let (k, s) = (Scalar::from_bytes_mod_order(k), Scalar::from_bytes_mod_order(s));
             static MULTIPLES: LazyLock<Multiples> = LazyLock::new(|| Multiples::of(point()));
             let expected = EdwardsPoint::vartime_double_scalar_mul_basepoint(&k, &point(), &s);
-            prop_assert_eq!(MULTIPLES.with_base(&k, &s).compress(), expected.compress());
+            let product = Product { multiples: &MULTIPLES, k, s };
+            prop_assert_eq!(products(&[product]), [expected]);
+        }
+
+        /// Points come and go between the products of a batch: each has its own sum.
+        #[test]
+        fn many_at_once_are_as_each_by_itself(
+            scalars in proptest::collection::vec((any::<[u8; 32]>(), any::<[u8; 32]>(), any::<bool>()), 0..40)
+        ) {
+            static TWO: LazyLock<[Multiples; 2]> =
+                LazyLock::new(|| [Multiples::of(point()), Multiples::of(point() + point())]);
+            let product = |(k, s, other): &([u8; 32], [u8; 32], bool)| Product {
+                multiples: &TWO[usize::from(*other)],
+                k: Scalar::from_bytes_mod_order(*k),
+                s: Scalar::from_bytes_mod_order(*s),
+            };
+            let all: Vec<Product<'_>> = scalars.iter().map(product).collect();
+            let alone: Vec<EdwardsPoint> = all.iter().flat_map(|one| products(&[*one])).collect();
+            prop_assert_eq!(products(&all), alone);
         }
     }
 

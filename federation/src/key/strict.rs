@@ -6,7 +6,7 @@
 //! one inversion that encoding needs is shared by many signatures. Each signature keeps an equation of its own: nothing is added
 //! up, nothing is random (docs/adr/0016).
 use super::PublicKey;
-use super::multiples::Multiples;
+use super::multiples::{Multiples, Product, products};
 use curve25519_dalek::constants::EIGHT_TORSION;
 use curve25519_dalek::edwards::EdwardsPoint;
 use curve25519_dalek::scalar::Scalar;
@@ -34,16 +34,12 @@ impl Claim<'_> {
         self.key.1.get(|| minus(self.key))
     }
 
-    /// `R'`, by the multiples of −A if they are at hand; `None` when `s` is not reduced.
-    fn recomputed(&self, multiples: Option<&Multiples>) -> Option<EdwardsPoint> {
+    /// The `k` and `s` of the equation; `None` when `s` is not reduced.
+    fn scalars(&self) -> Option<(Scalar, Scalar)> {
         let (r, s) = self.halves();
         let s: Scalar = Option::from(Scalar::from_canonical_bytes(*s))?;
         let hash = Sha512::new().chain_update(r).chain_update(self.key.0.as_bytes()).chain_update(self.message);
-        let k = Scalar::from_hash(hash);
-        Some(match multiples {
-            Some(multiples) => multiples.with_base(&k, &s),
-            None => EdwardsPoint::vartime_double_scalar_mul_basepoint(&k, &minus(self.key), &s),
-        })
+        Some((Scalar::from_hash(hash), s))
     }
 
     fn halves(&self) -> (&[u8; 32], &[u8; 32]) {
@@ -65,17 +61,37 @@ fn minus(key: &PublicKey) -> EdwardsPoint {
 
 /// Verifies one signature.
 pub(super) fn verify(claim: &Claim<'_>) -> bool {
-    claim.recomputed(claim.multiples()).is_some_and(|point| claim.is_right(point.compress().as_bytes()))
+    let point = recomputed(&[(*claim, claim.multiples())]).first().copied().flatten();
+    point.is_some_and(|point| claim.is_right(point.compress().as_bytes()))
 }
 
 /// Verifies many; the answers in the order of the claims.
 pub(super) fn verify_all(claims: &[Claim<'_>]) -> Vec<bool> {
-    let points: Vec<Option<EdwardsPoint>> = claims.iter().map(|claim| claim.recomputed(claim.multiples())).collect();
+    let points = recomputed(&claims.iter().map(|claim| (*claim, claim.multiples())).collect::<Vec<_>>());
     // Where there is no point any will do: the answer is no.
     let defined: Vec<EdwardsPoint> = points.iter().map(|point| point.unwrap_or_else(EdwardsPoint::identity)).collect();
     let encoded = EdwardsPoint::compress_batch_alloc(&defined);
     let all = claims.iter().zip(points.iter().zip(encoded));
     all.map(|(claim, (point, encoded))| point.is_some() && claim.is_right(encoded.as_bytes())).collect()
+}
+
+/// `R'` of each claim, by the multiples of −A if they are at hand; `None` when `s` is not reduced.
+fn recomputed(claims: &[(Claim<'_>, Option<&Multiples>)]) -> Vec<Option<EdwardsPoint>> {
+    let (mut points, mut by_multiples, mut places) = (vec![None; claims.len()], Vec::new(), Vec::new());
+    for ((claim, multiples), point) in claims.iter().zip(&mut points) {
+        let Some((k, s)) = claim.scalars() else { continue };
+        match multiples {
+            Some(multiples) => {
+                by_multiples.push(Product { multiples, k, s });
+                places.push(point);
+            }
+            None => *point = Some(EdwardsPoint::vartime_double_scalar_mul_basepoint(&k, &minus(claim.key), &s)),
+        }
+    }
+    for (place, product) in places.into_iter().zip(products(&by_multiples)) {
+        *place = Some(product);
+    }
+    points
 }
 
 #[cfg(test)]
@@ -115,7 +131,8 @@ mod tests {
         assert_eq!(single, expected);
         assert_eq!(verify_all(&claims), expected);
         for (claim, holds) in claims.iter().zip(&expected) {
-            let point = claim.recomputed(Some(&Multiples::of(minus(claim.key))));
+            let multiples = Multiples::of(minus(claim.key));
+            let point = recomputed(&[(*claim, Some(&multiples))]).first().copied().flatten();
             let answer = point.is_some_and(|point| claim.is_right(point.compress().as_bytes()));
             assert_eq!(answer, *holds, "by the multiples of its key");
         }

@@ -57,23 +57,20 @@ fn uuid_v7(ms: i64) -> uuid::Uuid {
 /// Random bytes of the operating system.
 ///
 /// # Panics
-/// When the operating system has none: nothing can be signed or salted then.
-#[expect(clippy::disallowed_methods, reason = "this is the one source of randomness")]
+/// As [`fill_random`].
 pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    fill_random(&mut bytes);
     bytes
 }
 
-/// So many random salts, asked for at once: asking costs more than they do.
+/// Random bytes of the operating system, many at once: asking costs more than they do.
 ///
 /// # Panics
-/// As [`random`].
+/// When the operating system has none: nothing can be signed or salted then.
 #[expect(clippy::disallowed_methods, reason = "this is the one source of randomness")]
-pub(crate) fn random_salts(count: usize) -> Vec<[u8; 32]> {
-    let mut salts = vec![[0; 32]; count];
-    getrandom::fill(salts.as_flattened_mut()).expect("the operating system gives random bytes");
-    salts
+pub fn fill_random(bytes: &mut [u8]) {
+    getrandom::fill(bytes).expect("the operating system gives random bytes");
 }
 
 /// A stopwatch for progress and reports; never for decisions.

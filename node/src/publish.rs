@@ -14,7 +14,7 @@ mod seal;
 mod spool;
 
 use crate::Node;
-use crate::clock::random_salts;
+use crate::clock::fill_random;
 use crate::compute::{JOB_LEN, compute};
 use crate::problem::{Code, Outcome, Problem, counted};
 use crate::sequencer::{InOrder, MAX_SUBMISSION, Receipts, Sealed};
@@ -117,8 +117,9 @@ impl Staging {
         let staged: Vec<Result<Staged, seal::Refused>> = compute(move || {
             let sealing = Sealing::new(&node, &snapshot, created_s);
             let job = |lines: &[Vec<u8>]| {
-                let salted = lines.iter().zip(random_salts(lines.len()));
-                salted.map(|(line, salt)| seal(&sealing, line, salt)).collect::<Vec<_>>()
+                let mut salts = vec![[0; 32]; lines.len()];
+                fill_random(salts.as_flattened_mut());
+                lines.iter().zip(salts).map(|(line, salt)| seal(&sealing, line, salt)).collect::<Vec<_>>()
             };
             lines.par_chunks(JOB_LEN / 4).flat_map_iter(job).collect()
         })

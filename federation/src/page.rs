@@ -120,6 +120,12 @@ impl PageWriter {
     pub fn new() -> Self {
         Self::default()
     }
+    /// An empty page, with room for lines of records of so many bytes in all.
+    pub fn with_room(lines: usize, records_len: usize) -> Self {
+        const AROUND: usize = r#"{"index":"#.len() + MAX_INDEX_DIGITS + BEFORE_RECORD.len() + SALT_PART_LEN + 1;
+        let len = records_len.saturating_add(lines.saturating_mul(AROUND)).saturating_add(TRAILER_RESERVE);
+        Self { bytes: Vec::with_capacity(len.min(MAX_PAGE_LEN)), ..Self::default() }
+    }
     /// Appends a line; `false` (nothing appended) when the page is full. Lines come in index order.
     pub fn push(&mut self, line: &Line<'_>) -> bool {
         let end = self.bytes.len();

@@ -97,7 +97,8 @@ fn page(
         is_committed(entries.get(&row.index)?, &held.salt, &record).then_some((held.salt, record))
     };
     let bodies: Vec<_> = rows.par_iter().with_min_len(crate::compute::JOB_LEN).map(read).collect();
-    let mut writer = PageWriter::new();
+    let records_len = bodies.iter().flatten().map(|(_, record)| record.len()).sum();
+    let mut writer = PageWriter::with_room(bodies.len(), records_len);
     let mut until = range.until;
     for (row, body) in rows.iter().zip(&bodies) {
         // A row that is no longer held, or is damaged, is left out: the puller sees it as withheld.
@@ -116,7 +117,8 @@ fn page(
     }
     let asked = Asked { agreement: known.document.id, to: &sender.peer.did, from: range.from, until: range.until };
     let bytes = writer.finish(&asked, until, &node.keys.request_id(&node.did), &node.keys.request);
-    zstd::encode_all(bytes.as_slice(), PAGE_LEVEL).map_err(|error| Problem::new(Code::Internal, error))
+    // At once, with its length in the frame: nothing is copied into windows, here or where it is read.
+    zstd::bulk::compress(&bytes, PAGE_LEVEL).map_err(|error| Problem::new(Code::Internal, error))
 }
 
 fn is_committed(entry: &Entry, salt: &[u8; 32], record: &[u8]) -> bool {

@@ -78,6 +78,16 @@ pub enum Body {
     Unknown,
 }
 
+impl Body {
+    /// The index of the record that it corrects or withdraws.
+    pub fn of(&self) -> Option<u64> {
+        match self {
+            Self::Amend { of, .. } | Self::Withdraw { of, .. } => Some(*of),
+            Self::Genesis(_) | Self::Agreement { .. } | Self::Record { .. } | Self::Signed(_) | Self::Unknown => None,
+        }
+    }
+}
+
 /// Acts on an agreement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "protocol §3 names them")]

@@ -327,6 +327,14 @@ impl VerifiedEntries {
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
+    /// Whether its first entry is not older than the last one before it: for whoever verified both at the same time.
+    ///
+    /// # Errors
+    /// It is older.
+    pub fn follows(&self, last_t: i64) -> Result<(), FrontierError> {
+        let is_older = self.entries.first().is_some_and(|first| first.t < last_t);
+        if is_older && !mutant::on(Mutant::Time) { Err(FrontierError::Time { index: self.first }) } else { Ok(()) }
+    }
     /// `t` of the last one.
     pub fn last_t(&self) -> i64 {
         self.last_t

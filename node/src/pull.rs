@@ -3,6 +3,7 @@
 //! next round goes on where this one ended.
 
 mod entries;
+mod fresh;
 mod judge;
 mod keys;
 mod observe;
@@ -10,6 +11,7 @@ mod split;
 
 use entries::labelled;
 pub use entries::verify;
+use fresh::Fresh;
 pub(crate) use judge::keys_at;
 pub use judge::{early_corrections, judge_rows, wanted, with_keys_of_corrected};
 pub use keys::dispute;
@@ -26,7 +28,7 @@ use crate::guard::stored_root;
 use crate::node::ring_of;
 use crate::problem::{Code, Outcome, Problem};
 use crate::registry::Known;
-use crate::store::{OriginNo, OriginRow, Store};
+use crate::store::{AgreementNo, OriginNo, OriginRow, Store};
 use hefu_federation::append::Head;
 use hefu_federation::entry::Entry;
 use hefu_federation::frontier::{Frontier, FrontierError};
@@ -37,6 +39,7 @@ use hefu_federation::trust::KeyRing;
 use hefu_schemas::id::Digest;
 use rayon::prelude::*;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -77,6 +80,8 @@ struct Round<'a> {
     state: State,
     /// The signed checkpoint that was judged in this round.
     note: bytes::Bytes,
+    /// What its new entries want, by agreement: not stored as wanted yet.
+    fresh: BTreeMap<AgreementNo, Fresh>,
     report: Report,
 }
 
@@ -134,10 +139,10 @@ async fn pull_alone(node: &Arc<Node>, peer: &OriginRow) -> Outcome<Report> {
         return Err(problem);
     }
     node.store.settle(peer.no).await?;
-    // Agreements come between log and records: their acts are entries, their records are wanted by their labels.
-    exchange::agreements(node, &round.peer, &round.ring, &round.client).await?;
-    round.label().await?;
-    round.records().await?;
+    if let Err(problem) = round.behind_the_log().await {
+        round.leave_wanted().await;
+        return Err(problem);
+    }
     node.store.set_reached(peer.no, node.clock.now_ms()).await?;
     if round.report.held > 0 {
         node.reconcile_bell.notify_one();
@@ -158,7 +163,7 @@ impl<'a> Round<'a> {
         let size = head.range.size();
         let state = State { size, frontier: None, checkpoint: None, wanted: Vec::new(), stopped: false };
         let report = Report { origin: peer.origin.to_string(), size, ..Report::default() };
-        Ok(Self { node, peer, client, ring, head, state, note: bytes::Bytes::new(), report })
+        Ok(Self { node, peer, client, ring, head, state, note: bytes::Bytes::new(), fresh: BTreeMap::new(), report })
     }
 
     /// Brings the replica of the log up to the peer's checkpoint.
@@ -227,13 +232,26 @@ impl<'a> Round<'a> {
         Ok(fetched)
     }
 
-    /// Searches the entries for the labels of the agreements that we share with the peer.
-    async fn label(&mut self) -> Outcome<()> {
-        let size = self.head.range.size();
+    /// Agreements come between log and records: their acts are entries, their records are wanted by their labels.
+    async fn behind_the_log(&mut self) -> Outcome<()> {
+        exchange::agreements(self.node, &self.peer, &self.ring, &self.client).await?;
+        self.records().await
+    }
+
+    /// Stores as wanted what the new entries want and what did not come. Where that fails the next round does it.
+    async fn leave_wanted(&self) {
         for known in self.shared() {
-            if let Some(index) = label(self.node.store.as_ref(), self.peer.no, &known, size).await? {
-                tracing::warn!(origin = %self.peer.origin, index, "unknown kind of entry: later entries are not judged");
+            if let Err(problem) = self.label(&known).await {
+                tracing::debug!(origin = %self.peer.origin, detail = %problem.detail, "the search for labels broke off");
             }
+        }
+    }
+
+    /// Searches the stored entries for the label of an agreement, from where the search stands.
+    async fn label(&self, known: &Arc<Known>) -> Outcome<()> {
+        let size = self.head.range.size();
+        if let Some(index) = label(self.node.store.as_ref(), self.peer.no, known, size).await? {
+            tracing::warn!(origin = %self.peer.origin, index, "unknown kind of entry: later entries are not judged");
         }
         Ok(())
     }

@@ -107,7 +107,8 @@ async fn a_pull_that_breaks_off_anywhere_goes_on_where_it_ended() {
     node.serve_on(behind).unwrap();
     let (node, peer) = (federation.node(0), federation.node(1));
     let mut last = peer.size_of(node).await;
-    let mut failures = 0;
+    let (origin, no) = (peer.row(node).await.no, federation.known(1).no);
+    let (mut failures, mut without_records) = (0, 0);
     for share in [0, 300, 2_000, 5_000, 12_000, 30_000, 60_000, 90_000, 120_000, 200_000, 10_000_000] {
         let front = TcpListener::bind(node.address()).await.unwrap();
         let serving = tokio::spawn(async move {
@@ -127,12 +128,19 @@ async fn a_pull_that_breaks_off_anywhere_goes_on_where_it_ended() {
             Err(problem) => {
                 failures += 1;
                 assert_eq!(problem.code, Code::PeerUnavailable, "after {share} bytes: {problem}");
+                if size == node.size().await {
+                    without_records += 1;
+                    let states = peer.node().store.state_counts(origin, no).await.unwrap();
+                    let all: u64 = states.iter().map(|(_, count)| count).sum();
+                    assert_eq!(all, 1300, "what did not come is wanted: {states:?}");
+                    assert!(states.iter().any(|(state, _)| *state == PayloadState::Wanted));
+                }
             }
         }
     }
-    assert!(failures >= 4, "the shares are large enough to fail in different places");
+    assert!(failures >= 4 && without_records >= 1, "the shares are large enough to fail in different places");
     assert_eq!(last, node.size().await);
-    let states = peer.node().store.state_counts(peer.row(node).await.no, federation.known(1).no).await.unwrap();
+    let states = peer.node().store.state_counts(origin, no).await.unwrap();
     assert_eq!(states.len(), 1, "everything is held: {states:?}");
 }
 

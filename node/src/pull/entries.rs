@@ -1,6 +1,7 @@
 //! The entries that a frontier explains: one step of them is stored while the next one is verified and the one behind it is fetched.
 //! Labels of agreements are looked for where the entries are parsed anyway.
 
+use super::fresh::Fresh;
 use super::{Round, misbehaved, required};
 use crate::client::Client;
 use crate::compute::compute;
@@ -15,6 +16,7 @@ use hefu_federation::frontier::{Frontier, FrontierError, VerifiedEntries};
 use hefu_federation::tile::{MAX_BUNDLE_LEN, TILE_WIDTH, TilePath};
 use hefu_federation::tree::leaf_hash;
 use rayon::prelude::*;
+use std::collections::btree_map;
 use std::sync::Arc;
 
 /// Bundles fetched and stored at a time: one transaction of at most 4,096 entries, which are synced to the disk once.
@@ -111,10 +113,14 @@ impl Round<'_> {
             self.node.registry.reload(self.node.store.as_ref()).await?;
         }
         for Labels { known, first, rows, until } in labels {
+            let fresh = match self.fresh.entry(known.no) {
+                btree_map::Entry::Occupied(entry) => entry.into_mut(),
+                btree_map::Entry::Vacant(entry) => {
+                    entry.insert(Fresh::at(self.node.store.labelled_until(self.peer.no, known.no).await?))
+                }
+            };
             // An agreement that has not been searched for up to here is searched for at the end, from where its search stands.
-            if self.node.store.labelled_until(self.peer.no, known.no).await? == first {
-                self.node.store.add_wanted(self.peer.no, known.no, &rows, until).await?;
-            }
+            fresh.extend(first, &rows, until);
         }
         Ok(())
     }
@@ -151,7 +157,7 @@ async fn verify_step(
     verified.await.map(Some).map_err(|error| misbehaved(peer, error))
 }
 
-/// Verifies bundles one after the other; each group starts where the last one ended.
+/// Verifies bundles that follow one another, each by itself: where it starts is known before the one in front of it is read.
 ///
 /// # Errors
 /// A bundle differs from its hash, or its entries may not stand there.
@@ -159,15 +165,25 @@ pub fn verify(
     frontier: &Frontier,
     paths: &[TilePath],
     bundles: &[Bytes],
-    mut size: u64,
+    size: u64,
     mut last_t: i64,
 ) -> Result<Vec<VerifiedEntries>, FrontierError> {
+    let oldest = last_t;
+    let one = |(path, bytes): (&TilePath, &Bytes)| {
+        let start = match path {
+            TilePath::Entries { index, .. } => size.max(index * TILE_WIDTH),
+            TilePath::Hashes { .. } => size,
+        };
+        frontier.verify_bundle(*path, bytes, start, oldest)
+    };
+    let verified: Vec<Result<VerifiedEntries, FrontierError>> =
+        paths.par_iter().zip(bundles.par_iter()).map(one).collect();
     let mut groups = Vec::with_capacity(paths.len());
-    for (path, bytes) in paths.iter().zip(bundles) {
-        let verified = frontier.verify_bundle(*path, bytes, size, last_t)?;
-        size += u64::try_from(verified.data().len()).unwrap_or(0);
-        last_t = verified.last_t();
-        groups.push(verified);
+    for group in verified {
+        let group = group?;
+        group.follows(last_t)?;
+        last_t = group.last_t();
+        groups.push(group);
     }
     Ok(groups)
 }

@@ -4,6 +4,7 @@
 //! peer ─▶ fetch, find the entries ─▶ judge (rayon) ─▶ store
 //! ```
 
+use super::fresh::Fresh;
 use super::keys::signer;
 use super::{Round, entries_at};
 use crate::Node;
@@ -15,7 +16,7 @@ use crate::publish::view_of;
 use crate::registry::Known;
 use crate::store::{Early, OriginNo, Payload, PayloadRow, Store};
 use bytes::Bytes;
-use hefu_federation::entry::{Body, Entry};
+use hefu_federation::entry::Entry;
 use hefu_federation::page::{self, Asked, MAX_LINES, MAX_PAGE_LEN};
 use hefu_federation::pull::{Judge, Judged, PayloadState, Wanted, judge_lines_then, judge_page};
 use hefu_federation::reconcile::key::{Key, KeyType, keys_of};
@@ -29,11 +30,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
+use zstd::zstd_safe;
 
 /// Pages fetched ahead of the one that is judged.
 const PAGES_AHEAD: usize = 2;
 /// Pages that are judged and wait for the one that is being stored: while that one is synced to the disk, both cores go on.
 const PAGES_JUDGED: usize = 1;
+/// Records judged at a time: enough to share what checking their signatures takes; few, so that no core waits long for the last of a page.
+const PART_LEN: usize = JOB_LEN / 2;
 /// Records of a page further apart than this are asked for corrections by themselves: a few that were withheld may lie anywhere in a
 /// log.
 const FAR: u64 = 1_000;
@@ -52,27 +56,44 @@ type Rows = Vec<(PayloadRow, Vec<Key>)>;
 type Unstored = HashMap<u64, Option<RecordId>>;
 
 impl Round<'_> {
-    /// Fetches, judges and stores what is wanted under each shared agreement.
+    /// Fetches, judges and stores what is wanted under each shared agreement: what earlier rounds have left first, then what the new
+    /// entries want, and at last what is found by searching the stored ones.
     pub(super) async fn records(&mut self) -> Outcome<()> {
-        let until = self.head.range.size();
         for known in self.shared() {
+            let fresh = self.fresh.remove(&known.no);
             if known.standing().opened_at(&self.peer.origin).is_none() {
+                self.label(&known).await?;
                 continue;
             }
-            let first = self.node.store.wanted(self.peer.no, known.no, 0, until, true, 1).await?;
-            if let Some(from) = first.first() {
-                self.agreement_records(&known, *from, until).await?;
+            let mut from = 0;
+            if let Some(fresh) = fresh {
+                self.stored_wants(&known, from).await?;
+                from = fresh.until();
+                self.agreement_records(&known, Wants::Fresh(fresh)).await?;
+                // Had the search ended before, the rows would stay as they are.
+                self.node.store.add_wanted(self.peer.no, known.no, &[], from).await?;
             }
+            self.label(&known).await?;
+            self.stored_wants(&known, from).await?;
         }
         Ok(())
     }
 
+    /// Fetches, judges and stores the rows from an index on that are wanted.
+    async fn stored_wants(&mut self, known: &Arc<Known>, from: u64) -> Outcome<()> {
+        let until = self.head.range.size();
+        match self.node.store.wanted(self.peer.no, known.no, from, until, true, 1).await?.first() {
+            Some(first) => self.agreement_records(known, Wants::Stored(*first..until)).await,
+            None => Ok(()),
+        }
+    }
+
     /// Each page goes through three hands, which work at the same time. What was judged before a failure is stored.
-    async fn agreement_records(&mut self, known: &Arc<Known>, from: u64, until: u64) -> Outcome<()> {
+    async fn agreement_records(&mut self, known: &Arc<Known>, wants: Wants) -> Outcome<()> {
         let (sender, mut pages) = mpsc::channel(PAGES_AHEAD);
         let fetcher =
             Fetcher { node: self.node.clone(), peer: self.peer.no, client: self.client.clone(), known: known.clone() };
-        let fetching = tokio::spawn(fetcher.run(from, until, sender));
+        let fetching = tokio::spawn(fetcher.run(wants, sender));
         let (judged, mut ready) = mpsc::channel::<Rows>(PAGES_JUDGED);
         let unstored = Mutex::new(Unstored::new());
         let (round, unstored) = (&*self, &unstored);
@@ -170,10 +191,7 @@ async fn with_corrected(
 ) -> Outcome<Vec<Wanted>> {
     let mut wanted = Vec::with_capacity(entries.len());
     for (index, entry) in entries {
-        let of = match &entry.body {
-            Body::Amend { of, .. } | Body::Withdraw { of, .. } => Some(*of),
-            _ => None,
-        };
+        let of = entry.body.of();
         // What is no longer unstored is stored: looked for in this order.
         let known = of.map(|of| (of, locked(unstored).get(&of).copied()));
         let of_id = match known {
@@ -291,6 +309,14 @@ pub(crate) async fn keys_at(store: &dyn Store, origin: OriginNo, index: u64) -> 
     Ok(row.as_ref().and_then(view_of).map(|view| keys_of(&view)).unwrap_or_default())
 }
 
+/// Where the indexes stand whose records are fetched.
+enum Wants {
+    /// In the store, as rows that are wanted.
+    Stored(Range<u64>),
+    /// In the entries that this round brought.
+    Fresh(Fresh),
+}
+
 struct Fetcher {
     node: Arc<Node>,
     peer: OriginNo,
@@ -301,11 +327,18 @@ struct Fetcher {
 impl Fetcher {
     /// Fetches page after page of what is wanted from an index on. Where a page ends is read from its still unverified
     /// trailer, so that the next one is on its way while this one is judged.
-    async fn run(self, mut from: u64, end: u64, pages: mpsc::Sender<Fetched>) -> Outcome<()> {
+    async fn run(self, mut wants: Wants, pages: mpsc::Sender<Fetched>) -> Outcome<()> {
+        let mut from = 0;
         loop {
-            // A few that are withheld far apart must not cost all the pages between them.
             let store = self.node.store.as_ref();
-            let mut wanted = store.wanted(self.peer, self.known.no, from, end, true, MAX_LINES).await?;
+            // A few that are withheld far apart must not cost all the pages between them.
+            let mut wanted = match &mut wants {
+                Wants::Stored(range) => {
+                    let from = range.start.max(from);
+                    store.wanted(self.peer, self.known.no, from, range.end, true, MAX_LINES).await?
+                }
+                Wants::Fresh(fresh) => fresh.from(from, MAX_LINES),
+            };
             let (Some(first), Some(last)) = (wanted.first(), wanted.last()) else { return Ok(()) };
             let (first, until) = (*first, last + 1);
             let bytes = self.fetch(first, until).await?;
@@ -332,6 +365,19 @@ impl Fetcher {
 
 /// Inflates a page: one frame, whose window and content are never beyond the limit.
 fn inflate(compressed: &[u8]) -> Option<Bytes> {
+    let is_whole = zstd_safe::find_frame_compressed_size(compressed).is_ok_and(|len| len == compressed.len());
+    let told = zstd_safe::get_frame_content_size(compressed).ok()?.and_then(|len| usize::try_from(len).ok());
+    let bytes = match told.filter(|_| is_whole) {
+        // Of the length that the frame tells, or refused: no window is needed.
+        Some(len) if len <= MAX_PAGE_LEN => zstd::bulk::decompress(compressed, len).ok()?,
+        Some(_) => return None,
+        None => inflate_stream(compressed)?,
+    };
+    Some(bytes.into())
+}
+
+/// The same of a frame that does not tell its length.
+fn inflate_stream(compressed: &[u8]) -> Option<Vec<u8>> {
     use std::io::Read;
     let mut decoder = zstd::stream::read::Decoder::new(compressed).ok()?.single_frame();
     decoder.window_log_max(MAX_PAGE_LEN.ilog2()).ok()?;
@@ -339,7 +385,7 @@ fn inflate(compressed: &[u8]) -> Option<Bytes> {
     let mut bytes = Vec::with_capacity(compressed.len().saturating_mul(16).min(MAX_PAGE_LEN));
     let limit = u64::try_from(MAX_PAGE_LEN).ok()?;
     decoder.take(limit + 1).read_to_end(&mut bytes).ok()?;
-    (bytes.len() <= MAX_PAGE_LEN).then(|| bytes.into())
+    (bytes.len() <= MAX_PAGE_LEN).then_some(bytes)
 }
 
 /// `next` of the last line, before anything is verified: only to know what to fetch meanwhile.
@@ -384,7 +430,7 @@ pub fn judge_rows(
             }
             made
         };
-        let both: Vec<(Judged, Made)> = lines.par_chunks(JOB_LEN).flat_map_iter(part).collect();
+        let both: Vec<(Judged, Made)> = lines.par_chunks(PART_LEN).flat_map_iter(part).collect();
         let judged = |(judged, of_it): (Judged, Made)| {
             made.insert(judged.index, of_it);
             judged
@@ -420,10 +466,7 @@ fn stored(
     judged: &Judged,
     (keys, body): Made,
 ) -> (PayloadRow, Vec<Key>) {
-    let of = match &wanted.entry.body {
-        Body::Amend { of, .. } | Body::Withdraw { of, .. } => Some(*of),
-        _ => None,
-    };
+    let of = wanted.entry.body.of();
     let keys = match judged.state {
         PayloadState::Held => keys,
         // What is not good is reconciled too: as an entry.
@@ -468,5 +511,21 @@ mod tests {
         let two = [with_window(20, b"one"), with_window(20, b"two")].concat();
         assert_eq!(inflate(&two).as_deref(), Some(&b"one"[..]), "what is behind it is not looked at");
         assert_eq!(inflate(&with_window(20, &vec![b' '; MAX_PAGE_LEN + 1])), None);
+    }
+
+    #[test]
+    fn a_frame_that_tells_its_length_is_held_to_it() {
+        let told = zstd::bulk::compress(b"a page of a length", 1).unwrap();
+        assert_eq!(inflate(&told).as_deref(), Some(&b"a page of a length"[..]));
+        assert_eq!(inflate(&[told.clone(), told.clone()].concat()).as_deref(), Some(&b"a page of a length"[..]));
+        assert_eq!(inflate(told.split_last().unwrap().1), None, "cut off");
+        assert_eq!(inflate(&zstd::bulk::compress(&vec![b' '; MAX_PAGE_LEN + 1], 1).unwrap()), None);
+        // Magic number and frame header (RFC 8878, 3.1.1): one segment, the length in one byte behind.
+        let mut lying = told;
+        assert_eq!((lying[4] & 0b1110_0000, lying[5]), (0b0010_0000, 18));
+        for len in [0, 17, 19, 255] {
+            lying[5] = len;
+            assert_eq!(inflate(&lying), None, "{len}");
+        }
     }
 }

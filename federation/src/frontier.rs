@@ -523,6 +523,15 @@ mod tests {
     }
 
     #[test]
+    fn of_bundles_that_are_verified_side_by_side_each_follows_the_one_before() {
+        let record = |t| Entry { t, body: Body::Record { c: [1; 32], a: Audience::Holder } }.write().unwrap();
+        let read = |first, t| VerifiedEntries::read(first, &[&record(t)], 0).unwrap();
+        let (one, same, older) = (read(255, 9), read(256, 9), read(256, 8));
+        assert_eq!(same.follows(one.last_t()), Ok(()));
+        assert_eq!(older.follows(one.last_t()), Err(FrontierError::Time { index: 256 }));
+    }
+
+    #[test]
     fn tiles_are_taken_only_as_they_were_wanted() {
         let (mine, served, to) = (log(&honest()[..300]), log(&honest()[..900]), checkpoint(&honest()[..900]));
         let tiles: Vec<_> =

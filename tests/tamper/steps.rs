@@ -1,4 +1,4 @@
-//! Logs whose time runs back, also exactly between two steps of a pull.
+//! Logs whose time runs back, also exactly between two bundles and between two steps of a pull.
 
 use super::keys_of;
 use super::log::{Forged, entries};
@@ -16,7 +16,8 @@ async fn time_runs_back_within_a_step_and_between_two() {
     let last = Entry::parse(truth.last().unwrap()).unwrap().t;
     let record = |t| Entry { t, body: Body::Record { c: [7; 32], a: Audience::Holder } }.write().unwrap();
     // Where time runs back, and how much of the log stands before the step in which it does.
-    for (at, kept) in [(700, truth.len()), (STEP - 1, truth.len()), (STEP, STEP), (STEP + 1, STEP)] {
+    let before = truth.len();
+    for (at, kept) in [(700, before), (768, before), (STEP - 1, before), (STEP, STEP), (STEP + 1, STEP)] {
         let node = world.copy_of_kunming().await;
         let row = peer(&node, &world.chengdu).await;
         let held = node.store.head(row.no).await.unwrap().size;

@@ -22,8 +22,9 @@ async fn time_runs_back_within_a_step_and_between_two() {
         let row = peer(&node, &world.chengdu).await;
         let held = node.store.head(row.no).await.unwrap().size;
         let mut data = truth.clone();
-        data.resize(STEP + 100, record(last));
-        data[at..].fill(record(last - 1));
+        // Both times are later than all that is held: only the entry before tells that this one is older.
+        data.resize(STEP + 100, record(last + 2));
+        data[at..].fill(record(last + 1));
         let forged = Forged::new(&world.chengdu, &keys_of(&world.chengdu), data);
         world.liar.lie(move |path, answer| forged.answer(path, answer));
         let name = format!("at {at}");

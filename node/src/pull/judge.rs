@@ -70,7 +70,7 @@ impl Round<'_> {
                 self.stored_wants(&known, from).await?;
                 from = fresh.until();
                 self.agreement_records(&known, Wants::Fresh(fresh)).await?;
-                // Had the search ended before, the rows would stay as they are.
+                // All that they want has come, or is a row: the search goes on behind it.
                 self.node.store.add_wanted(self.peer.no, known.no, &[], from).await?;
             }
             self.label(&known).await?;

@@ -176,16 +176,18 @@ fn pull(options: &Options, store: &Store, federation: &mut Federation, report: &
 
 fn verifying(options: &Options, federation: &Federation, corpus: &Corpus, report: &mut Report) -> Result<(), Failure> {
     let library = verify::Ours::new(federation, corpus)?;
-    let ours = report.ours("hefu, verify one record", library.measure(corpus, options.times)?);
+    let [alone, together] = library.measure(corpus, options.times)?;
+    let alone = report.ours("hefu, verify one record", alone);
+    let ours = report.ours("hefu, verify the records of a page", together);
     for (what, program, bar) in [
         ("as cargo builds it by default", &options.affinidi_default, Bar::AtLeast(2.0)),
         ("with our compiler flags", &options.affinidi, Bar::AtLeast(2.0)),
     ] {
         let what = format!("crate affinidi-data-integrity, {what}, verify one proof");
-        report.peer(&what, verify::affinidi(corpus, program, options.times), Some(ours), bar);
+        report.verifier(&what, verify::affinidi(corpus, program, options.times), [ours, alone], bar);
     }
     for (part, what) in verify::NPM {
-        report.peer(what, verify::npm(corpus, &options.packages, part), Some(ours), Bar::AtLeast(8.0));
+        report.verifier(what, verify::npm(corpus, &options.packages, part), [ours, alone], Bar::AtLeast(8.0));
     }
     Ok(())
 }

@@ -141,6 +141,15 @@ impl Report {
         self.push(Row { what: what.to_owned(), measured, ours, bar });
     }
 
+    /// Who verifies one at a time, beside ours of a page and beside one of ours at a time.
+    pub(crate) fn verifier(&mut self, what: &str, measured: Result<Measured, Failure>, ours: [f64; 2], bar: Bar) {
+        let measured = measured.map_err(|error| error.to_string());
+        let [page, alone] = ours;
+        for (what, ours) in [(what.to_owned(), page), (format!("{what}; one of ours at a time"), alone)] {
+            self.push(Row { what, measured: measured.clone(), ours: Some(ours), bar });
+        }
+    }
+
     fn push(&mut self, row: Row) {
         let cells: Vec<String> = row.cells().into_iter().filter(|cell| !cell.is_empty()).collect();
         self.say(&format!("{}; {}", cells.join("; "), row.note()));
@@ -223,7 +232,9 @@ const FAIRNESS: &str = "\
 Written by `tests/peers/run --write`. The same signed records, published by a real node, go through all of them in one run, on
 the same cores.
 
-- Verifying: one thread each, records a second of processor time. Ours does more: besides the proof it checks the
+- Verifying: one thread each, records a second of processor time. The others are called for one record after the other, which is
+  what they offer. Ours is shown twice: one record at a time, and the records of a page in the parts in which `hefu pull` verifies
+  them, where each signature keeps an equation of its own (ADR 0016). Ours does more: besides the proof it checks the
   commitment, the canonical form, the key's range in the log, the schema and the agreement's scope. The crate has the same
   compiler, profile and allocator, and is built twice: as cargo builds it for whoever sets no flags, and with the flags of this
   project, which compile the vector back end of the curve in for both. The npm packages have one core for all threads of

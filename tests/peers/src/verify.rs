@@ -10,7 +10,7 @@ use hefu_federation::commitment::{blind_label, commit};
 use hefu_federation::entry::{Act, Audience, Body, Entry, Genesis};
 use hefu_federation::key::{KeyId, PublicKey, SealSecretKey};
 use hefu_federation::linkage::Linkage;
-use hefu_federation::pull::{Judge, Judged, PayloadState, Wanted, judge_line};
+use hefu_federation::pull::{Judge, Judged, PayloadState, Wanted, judge_line, judge_lines_then};
 use hefu_federation::tree::Hash;
 use hefu_federation::trust::KeyRing;
 use hefu_peers::clock::{Clock, Stopwatch};
@@ -24,6 +24,8 @@ use std::process::Command;
 
 /// The check that must refuse a forgery.
 const PROOF: &str = "proof";
+/// Records whose signatures the library is given together, as `hefu pull` does with those of a page.
+const PART_LEN: usize = 64;
 
 /// Seconds for all records.
 #[derive(Debug, Clone, Copy)]
@@ -83,8 +85,8 @@ impl Ours {
         Ok(Wanted { index: signed.index, entry: Entry { t: self.now, body }, of_id })
     }
 
-    /// Verifies all records, and refuses the forgeries.
-    pub(crate) fn measure(&self, corpus: &Corpus, times: usize) -> Result<Measured, Failure> {
+    /// Verifies all records, one by one and in the parts of a page, and refuses the forgeries both ways.
+    pub(crate) fn measure(&self, corpus: &Corpus, times: usize) -> Result<[Measured; 2], Failure> {
         let acts = || {
             let act = |(index, act)| SeenAct { act, index, on: None, t: self.now };
             [(0, Act::Sign), (1, Act::Open)].into_iter().map(act).collect()
@@ -93,23 +95,61 @@ impl Ours {
         let acts: BTreeMap<_, _> = proofs.iter().map(|origin| (origin.clone(), acts())).collect();
         let standing = Standing { agreement: &corpus.agreement, proofs, acts };
         let judge = Judge { keys: &self.keys, standing: &standing, linkage: &self.linkage };
+        self.refuses_forgeries(&judge, corpus)?;
+        let lines: Vec<Line<'_>> =
+            self.wanted.iter().zip(&corpus.records).map(|(wanted, signed)| line(wanted, signed)).collect();
+        let alone = median(times, || {
+            time(&lines, lines.len(), |(wanted, salt, record)| {
+                usize::from(is_held(&judge_line(&judge, wanted, *salt, black_box(record))))
+            })
+        })?;
+        let parts: Vec<&[Line<'_>]> = lines.chunks(PART_LEN).collect();
+        let together = median(times, || time(&parts, lines.len(), |part| held_of(&judge, black_box(part))))?;
+        let what = "commitment, canonical form, bindings, proof (strict), key at its index, schema, rules, scope";
+        let count = float_len(corpus);
+        Ok([
+            alone.measured(count, what),
+            together.measured(
+                count,
+                &format!("the same, {PART_LEN} together as `hefu pull` does, each signature by an equation of its own"),
+            ),
+        ])
+    }
+
+    /// A forgery is told by its proof, alone and among good ones.
+    fn refuses_forgeries(&self, judge: &Judge<'_>, corpus: &Corpus) -> Result<(), Failure> {
         let first = corpus.records.first().ok_or("no records")?;
+        let good = self.wanted.first().ok_or("no records")?;
         for (what, record) in &corpus.forgeries {
             // Committed to as it is, or the commitment would tell before the proof is looked at.
             let forged = Signed { index: first.index, salt: first.salt, record: record.clone() };
-            let judged = judge_line(&judge, &self.wanted(&forged)?, forged.salt, record);
-            if judged.state != PayloadState::Invalid || judged.reason.as_deref() != Some(PROOF) {
-                return Err(format!("a forged {what} is {:?}: {:?}", judged.state, judged.reason).into());
+            let wanted = self.wanted(&forged)?;
+            let part = [line(good, first), line(&wanted, &forged), line(good, first)];
+            let among = judge_lines_then(judge, &part, |_, _| ()).into_iter().nth(1).ok_or("not judged")?.0;
+            for judged in [judge_line(judge, &wanted, forged.salt, record), among] {
+                if judged.state != PayloadState::Invalid || judged.reason.as_deref() != Some(PROOF) {
+                    return Err(format!("a forged {what} is {:?}: {:?}", judged.state, judged.reason).into());
+                }
             }
         }
-        let lines: Vec<(&Wanted, &Signed)> = self.wanted.iter().zip(&corpus.records).collect();
-        let good = |judged: &Judged| judged.state == PayloadState::Held;
-        let spent = median(times, || {
-            time(&lines, |(wanted, signed)| good(&judge_line(&judge, wanted, signed.salt, black_box(&signed.record))))
-        })?;
-        let note = "commitment, canonical form, bindings, proof (strict), key at its index, schema, rules, scope";
-        Ok(spent.measured(float_len(corpus), note))
+        Ok(())
     }
+}
+
+/// A record as the library is given it: what the log says of it, its salt, its bytes.
+type Line<'a> = (&'a Wanted, [u8; 32], &'a [u8]);
+
+fn line<'a>(wanted: &'a Wanted, signed: &'a Signed) -> Line<'a> {
+    (wanted, signed.salt, &signed.record)
+}
+
+fn is_held(judged: &Judged) -> bool {
+    judged.state == PayloadState::Held
+}
+
+/// How many of a part are good.
+fn held_of(judge: &Judge<'_>, part: &[Line<'_>]) -> usize {
+    judge_lines_then(judge, part, |_, _| ()).iter().filter(|(judged, _)| is_held(judged)).count()
 }
 
 fn float_len(corpus: &Corpus) -> u64 {
@@ -160,11 +200,11 @@ fn foreign(mut program: Command, corpus: &Corpus) -> Result<Measured, Failure> {
     Ok(spent.measured(count, how))
 }
 
-fn time<T>(items: &[T], good: impl Fn(&T) -> bool) -> Result<Spent, Failure> {
+fn time<T>(items: &[T], count: usize, good: impl Fn(&T) -> usize) -> Result<Spent, Failure> {
     let (clock, before) = (Stopwatch::start(), cpu_of_thread()?);
-    let accepted = items.iter().filter(|item| good(item)).count();
+    let accepted: usize = items.iter().map(good).sum();
     let spent = Spent { cpu: cpu_of_thread()? - before, wall: clock.seconds() };
-    if accepted == items.len() { Ok(spent) } else { Err(format!("{accepted} of {} accepted", items.len()).into()) }
+    if accepted == count { Ok(spent) } else { Err(format!("{accepted} of {count} accepted").into()) }
 }
 
 fn median(times: usize, mut run: impl FnMut() -> Result<Spent, Failure>) -> Result<Spent, Failure> {

@@ -9,11 +9,10 @@ mod keys;
 mod observe;
 mod split;
 
-use entries::labelled;
-pub use entries::verify;
-use fresh::Fresh;
+pub use entries::{Labelled, labelled, verify};
+pub use fresh::Fresh;
 pub(crate) use judge::keys_at;
-pub use judge::{early_corrections, judge_rows, wanted, with_keys_of_corrected};
+pub use judge::{early_corrections, judge_rows, spoken_for, wanted, with_keys_of_corrected};
 pub use keys::dispute;
 pub(crate) use keys::signer_of;
 pub use observe::{Wrong, note};

@@ -44,6 +44,8 @@ mutants! {
     StaleAccepted = "stale-accepted", "a smaller checkpoint takes the place of the largest seen";
     WithheldDropped = "withheld-dropped", "what was withheld is not asked for again";
     LabelsSkipped = "labels-skipped", "the search for labels moves on over entries that it has not searched";
+    FreshForgotten = "fresh-forgotten", "what new entries want and did not come is not kept as wanted when a round breaks off";
+    FreshBegunLate = "fresh-begun-late", "what a round finds in new entries counts as all that was found, also where older ones were not searched";
     UnlinkedSearched = "unlinked-searched", "a log is searched for labels before the linkage is there that they are made with";
     QueueDropped = "queue-dropped", "keys of records that came are not queued";
     EarlyUnfiled = "early-unfiled", "a correction that came before what it corrects stays filed under its own keys alone";

@@ -18,11 +18,18 @@ use hefu_federation::trust::KeyRing;
 use hefu_node::guard::stored_root;
 use hefu_node::problem::{Code, Outcome, Problem};
 use hefu_node::pull::{
-    Wrong, dispute, early_corrections, judge_rows, label, note, verify, wanted, with_keys_of_corrected,
+    Fresh, Wrong, dispute, early_corrections, judge_rows, label, labelled, note, spoken_for, verify, wanted,
+    with_keys_of_corrected,
 };
 use hefu_node::registry::Known;
 use hefu_node::store::{ActRow, AgreementStore, GuardStore, LogStore, OriginRow, PayloadStore, ReconcileStore};
+use std::ops::Range;
 use std::sync::Arc;
+
+/// Records asked for at a time, as in production.
+const PAGE_LEN: usize = 1_000;
+/// Now and then a few, so that a round takes several pages.
+const FEW: usize = 3;
 
 /// A round in progress.
 pub(super) struct Round {
@@ -31,8 +38,37 @@ pub(super) struct Round {
     head: Head,
     state: State,
     note: Vec<u8>,
-    /// The log is up to date: from which index on records are asked for.
-    records: Option<u64>,
+    /// What its new entries want.
+    fresh: Option<Fresh>,
+    /// The log is up to date: which records are asked for, from which index on.
+    records: Option<Asked>,
+}
+
+/// The records that a round asks for, in this order.
+#[derive(Clone, Copy)]
+enum Asked {
+    /// What earlier rounds have left.
+    Left(u64),
+    /// What its new entries want.
+    Fresh(u64),
+    /// What a search of the stored entries has found.
+    Found(u64),
+}
+
+impl Asked {
+    fn from(self) -> u64 {
+        match self {
+            Self::Left(from) | Self::Fresh(from) | Self::Found(from) => from,
+        }
+    }
+
+    fn at(self, from: u64) -> Self {
+        match self {
+            Self::Left(_) => Self::Left(from),
+            Self::Fresh(_) => Self::Fresh(from),
+            Self::Found(_) => Self::Found(from),
+        }
+    }
 }
 
 fn misbehaved(why: impl std::fmt::Display) -> Problem {
@@ -60,30 +96,59 @@ impl Sim {
     /// The next request of a round, or its first; whether the round is over.
     pub(super) fn pull_step(&mut self, at: Puller, round: Option<Round>) -> Outcome<Option<Round>> {
         let Some(mut round) = round else { return self.begin(at).map(Some) };
-        if let Some(from) = round.records {
-            return Ok(self.records(at, &mut round, from)?.then_some(round));
-        }
-        match plan(&round.state) {
-            Some(Want::Checkpoint) => self.checkpoint(at, &mut round)?,
-            Some(Want::Frontier(tiles)) => self.frontier(at, &mut round, &tiles)?,
-            Some(Want::Entries(_)) => self.entries(at, &mut round)?,
-            Some(Want::Records { .. }) | None => {
-                let (memory, known) = (self.memory(at), self.known(at)?);
-                now(memory.settle(round.row.no))?;
-                let known = if known.linkage.is_none() { self.exchange(at)? } else { known };
-                // Without its linkage no label is known: the search has not begun.
-                let linked = known.linkage.is_some() || self.is(Mutant::UnlinkedSearched);
-                if linked && known.acts.contains_key(&round.row.origin) {
-                    let size = round.head.size();
-                    if self.is(Mutant::LabelsSkipped) && self.rng.chance(30) {
-                        now(memory.add_wanted(round.row.no, known.no, &[], size))?;
-                    }
-                    now(label(&memory, round.row.no, &known, size))?;
-                }
-                round.records = Some(0);
+        if round.records.is_none() {
+            match plan(&round.state) {
+                Some(Want::Checkpoint) => return self.checkpoint(at, &mut round).map(|()| Some(round)),
+                Some(Want::Frontier(tiles)) => return self.frontier(at, &mut round, &tiles).map(|()| Some(round)),
+                Some(Want::Entries(_)) => return self.entries(at, &mut round).map(|()| Some(round)),
+                Some(Want::Records { .. }) | None => now(self.memory(at).settle(round.row.no))?,
             }
         }
-        Ok(Some(round))
+        let result = match round.records {
+            None => self.behind_the_log(at, &mut round).map(|()| true),
+            Some(asked) => self.records(at, &mut round, asked),
+        };
+        match result {
+            Ok(goes_on) => Ok(goes_on.then_some(round)),
+            Err(problem) => {
+                // The process may be dead by now, or the disk fail again: then the next round does it.
+                let _ = self.leave_wanted(at, &round);
+                Err(problem)
+            }
+        }
+    }
+
+    fn behind_the_log(&mut self, at: Puller, round: &mut Round) -> Outcome<()> {
+        let known = self.known(at)?;
+        let known = if known.linkage.is_none() { self.exchange(at)? } else { known };
+        round.records = Some(Asked::Left(0));
+        if round.fresh.is_none() || known.standing().opened_at(&round.row.origin).is_none() {
+            self.search(at, round)?;
+            round.records = Some(Asked::Found(0));
+        }
+        Ok(())
+    }
+
+    /// Searches the stored entries for the label of the agreement.
+    fn search(&mut self, at: Puller, round: &Round) -> Outcome<()> {
+        let (memory, known, size) = (self.memory(at), self.known(at)?, round.head.size());
+        // Without its linkage no label is known: the search has not begun.
+        let linked = known.linkage.is_some() || self.is(Mutant::UnlinkedSearched);
+        if !linked || !known.acts.contains_key(&round.row.origin) {
+            return Ok(());
+        }
+        if self.is(Mutant::LabelsSkipped) && self.rng.chance(30) {
+            now(memory.add_wanted(round.row.no, known.no, &[], size))?;
+        }
+        now(label(&memory, round.row.no, &known, size)).map(|_| ())
+    }
+
+    /// What the new entries want and did not come is wanted by the rounds that follow.
+    fn leave_wanted(&mut self, at: Puller, round: &Round) -> Outcome<()> {
+        if let Some(fresh) = round.fresh.as_ref().filter(|_| self.is(Mutant::FreshForgotten)) {
+            now(self.memory(at).add_wanted(round.row.no, self.known(at)?.no, &[], fresh.until()))?;
+        }
+        self.search(at, round)
     }
 
     /// Between log and records: the linkage, if the peer has it. It must be the one that the agreement commits to.
@@ -113,7 +178,7 @@ impl Sim {
         let head = now(memory.edge(no))?;
         let ring = if head.size() > 0 { ring_of(&memory, &row)? } else { self.found(at, &row)? };
         let state = State { size: head.size(), frontier: None, checkpoint: None, wanted: Vec::new(), stopped: false };
-        Ok(Round { row, ring, head, state, note: Vec::new(), records: None })
+        Ok(Round { row, ring, head, state, note: Vec::new(), fresh: None, records: None })
     }
 
     fn found(&mut self, at: Puller, row: &OriginRow) -> Outcome<KeyRing> {
@@ -237,9 +302,11 @@ impl Sim {
         for path in &paths {
             bundles.push(bytes::Bytes::from(self.required(at, *path)?));
         }
+        let known = self.known(at)?;
         let groups = verify(&frontier, &paths, &bundles, size, round.head.t).map_err(misbehaved)?;
         for group in groups {
             self.store_entries(at, round, &group)?;
+            self.found_in(at, round, &known, &group)?;
         }
         let (memory, checkpoint) = (self.memory(at), frontier.checkpoint().clone());
         if round.head.size() == checkpoint.size {
@@ -275,6 +342,23 @@ impl Sim {
         Ok(())
     }
 
+    /// What new entries want of the agreement, if it is known that the peer takes part, and with which labels.
+    fn found_in(&mut self, at: Puller, round: &mut Round, known: &Known, verified: &VerifiedEntries) -> Outcome<()> {
+        if known.linkage.is_none() || !known.acts.contains_key(&round.row.origin) {
+            return Ok(());
+        }
+        let first = verified.first();
+        let fresh = match &mut round.fresh {
+            Some(fresh) => fresh,
+            None if self.is(Mutant::FreshBegunLate) => round.fresh.insert(Fresh::at(first)),
+            None => round.fresh.insert(Fresh::at(now(self.memory(at).labelled_until(round.row.no, known.no))?)),
+        };
+        let entries: Vec<_> = (first..).zip(verified.entries()).collect();
+        let (rows, until) = labelled(known, &entries, first);
+        fresh.extend(first, &rows, until);
+        Ok(())
+    }
+
     /// What the entries say of keys, before they are stored.
     fn note_keys(&mut self, at: Puller, round: &mut Round, verified: &VerifiedEntries) -> Outcome<()> {
         let memory = self.memory(at);
@@ -300,25 +384,62 @@ impl Sim {
     }
 
     /// One page of records; whether the round goes on.
-    fn records(&mut self, at: Puller, round: &mut Round, from: u64) -> Outcome<bool> {
+    fn records(&mut self, at: Puller, round: &mut Round, asked: Asked) -> Outcome<bool> {
         let (memory, known, no) = (self.memory(at), self.known(at)?, round.row.no);
         if known.linkage.is_none() || known.standing().opened_at(&round.row.origin).is_none() {
             return Ok(false);
         }
         let retry = !self.is(Mutant::WithheldDropped);
-        let indexes = now(memory.wanted(no, known.no, from, round.head.size(), retry, 1000))?;
-        let (Some(first), Some(last)) = (indexes.first(), indexes.last()) else {
-            let now_ms = self.node_ms(at.node);
-            now(memory.set_reached(no, now_ms))?;
-            return Ok(false);
+        let limit = if self.rng.chance(30) { FEW } else { PAGE_LEN };
+        let mut indexes = match (asked, &mut round.fresh) {
+            (Asked::Fresh(from), Some(fresh)) => fresh.from(from, limit),
+            _ => now(memory.wanted(no, known.no, asked.from(), round.head.size(), retry, limit))?,
         };
-        let (first, until) = (*first, last + 1);
-        let ask = self.ask_records(at.node, at.peer, first, until);
+        let (Some(first), Some(last)) = (indexes.first(), indexes.last()) else {
+            return self.all_asked(at, round, asked);
+        };
+        let range = *first..last + 1;
+        let ask = self.ask_records(at.node, at.peer, range.start, range.end);
         let page = self.fetch(at.node, at.peer, &ask)?.ok_or_else(|| misbehaved("no page"))?;
-        let wanted = now(wanted(&memory, no, &known, first, until, &page))?;
+        round.records = Some(asked.at(spoken_for(&page, &range, &mut indexes)));
+        self.store_page(at, round, range, &page, &indexes)?;
+        Ok(true)
+    }
+
+    /// Nothing is left of what was asked for: what is asked for next, and whether the round goes on.
+    fn all_asked(&mut self, at: Puller, round: &mut Round, asked: Asked) -> Outcome<bool> {
+        let (memory, no) = (self.memory(at), round.row.no);
+        round.records = match asked {
+            Asked::Left(_) => Some(Asked::Fresh(0)),
+            Asked::Fresh(_) => {
+                let until = round.fresh.as_ref().map_or(0, Fresh::until);
+                now(memory.add_wanted(no, self.known(at)?.no, &[], until))?;
+                self.search(at, round)?;
+                Some(Asked::Found(until))
+            }
+            Asked::Found(_) => {
+                let now_ms = self.node_ms(at.node);
+                now(memory.set_reached(no, now_ms))?;
+                None
+            }
+        };
+        Ok(round.records.is_some())
+    }
+
+    /// Judges and stores a page.
+    fn store_page(
+        &mut self,
+        at: Puller,
+        round: &Round,
+        range: Range<u64>,
+        page: &[u8],
+        indexes: &[u64],
+    ) -> Outcome<()> {
+        let (memory, known, no) = (self.memory(at), self.known(at)?, round.row.no);
+        let wanted = now(wanted(&memory, no, indexes))?;
         let own = &super::cities::city(at.node).did;
-        let rows = judge_rows(&round.ring, own, &known, (first..until, round.head.size()), &page, &wanted)
-            .map_err(misbehaved)?;
+        let rows =
+            judge_rows(&round.ring, own, &known, (range, round.head.size()), page, &wanted).map_err(misbehaved)?;
         let mut early = now(early_corrections(&memory, no, &rows))?;
         if self.is(Mutant::EarlyUnfiled) {
             early.clear();
@@ -327,8 +448,9 @@ impl Sim {
         now(memory.absorb(no, &rows, &early))?;
         let held: Vec<_> = rows.into_iter().map(|(row, _)| row).filter(|row| row.state == PayloadState::Held).collect();
         self.counts.held += u64::try_from(held.len()).unwrap_or(0);
+        let fresh = matches!(round.records, Some(Asked::Fresh(_)));
+        self.counts.held_at_once += if fresh { u64::try_from(held.len()).unwrap_or(0) } else { 0 };
         self.audit.absorbed(at.node, at.peer, &memory, &held);
-        round.records = Some(until);
-        Ok(until < round.head.size())
+        Ok(())
     }
 }

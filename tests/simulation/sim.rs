@@ -74,7 +74,7 @@ macro_rules! counts {
 
 counts! {
     steps: "steps", store_calls: "store calls", records: "records published", receipts: "receipts given",
-    entries: "entries pulled", held: "records held by peers", requests: "requests",
+    entries: "entries pulled", held: "records held by peers", held_at_once: "of them stored once, never as wanted", requests: "requests",
     tallies: "tallies compared", fit: "of them equal",
     crashes: "crashes", cuts: "writes lost with the power", fails: "failed writes", restores: "old copies put back without the guard",
     guarded: "old copies put back with the guard", removed: "guard files lost", flips: "bits flipped", pauses: "processes put to sleep",

@@ -26,7 +26,7 @@ const _: () = assert!(BUNDLES_PER_STEP * TILE_WIDTH == 4096 && append::MAX_BATCH
 /// Bundles that were fetched, with their paths.
 type Fetched = (Vec<TilePath>, Vec<Bytes>);
 /// A row for each entry with the label of an agreement: (index, t, of).
-pub(super) type Labelled = Vec<(u64, i64, Option<u64>)>;
+pub type Labelled = Vec<(u64, i64, Option<u64>)>;
 
 /// Verified entries, and those of them that carry the label of an agreement.
 struct Verified {
@@ -196,7 +196,7 @@ fn labels(known: Arc<Known>, groups: &[VerifiedEntries], first: u64) -> Labels {
 
 /// The entries from `first` on that carry the label of an agreement, and where the search ends: behind them, or before one that is not
 /// understood. It may change what later entries mean (protocol §3): the search stays before it until it is understood.
-pub(super) fn labelled(known: &Known, entries: &[(u64, &Entry)], first: u64) -> (Labelled, u64) {
+pub fn labelled(known: &Known, entries: &[(u64, &Entry)], first: u64) -> (Labelled, u64) {
     let understood = entries.iter().take_while(|(_, entry)| entry.body != Body::Unknown).count();
     let entries = entries.get(..understood).unwrap_or_default();
     let until = entries.last().map_or(first, |(index, _)| index + 1);

@@ -10,7 +10,7 @@ const MAX_RANGES: usize = 65_536;
 
 /// The entries of an agreement that were found in this round.
 #[derive(Debug, Clone)]
-pub(super) struct Fresh {
+pub struct Fresh {
     ranges: VecDeque<Range<u64>>,
     /// All entries below were searched.
     until: u64,
@@ -18,18 +18,18 @@ pub(super) struct Fresh {
 
 impl Fresh {
     /// Nothing yet: the search stands at `first`.
-    pub(super) fn at(first: u64) -> Self {
+    pub fn at(first: u64) -> Self {
         Self { ranges: VecDeque::new(), until: first }
     }
 
     /// All entries below were searched.
-    pub(super) fn until(&self) -> u64 {
+    pub fn until(&self) -> u64 {
         self.until
     }
 
     /// What was found in the entries from `first` to `until`. They are passed over if they do not follow those before, or when there are
     /// too many ranges: the search then stays where it is.
-    pub(super) fn extend(&mut self, first: u64, rows: &Labelled, until: u64) {
+    pub fn extend(&mut self, first: u64, rows: &Labelled, until: u64) {
         if first != self.until || self.ranges.len() > MAX_RANGES {
             return;
         }
@@ -43,7 +43,7 @@ impl Fresh {
     }
 
     /// The first indexes from one on, at most `limit`; what is below is forgotten.
-    pub(super) fn from(&mut self, from: u64, limit: usize) -> Vec<u64> {
+    pub fn from(&mut self, from: u64, limit: usize) -> Vec<u64> {
         while self.ranges.front().is_some_and(|range| range.end <= from) {
             self.ranges.pop_front();
         }

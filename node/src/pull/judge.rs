@@ -163,22 +163,20 @@ impl Round<'_> {
     }
 }
 
-/// The wanted entries that a page speaks for. Its reach is read from the unverified trailer; the judge verifies it.
+/// Keeps of the wanted indexes those that the page of a range speaks for; from which index on the next one is asked for. Its reach is read
+/// from the still unverified trailer: the judge verifies it.
+pub fn spoken_for(bytes: &[u8], range: &Range<u64>, wanted: &mut Vec<u64>) -> u64 {
+    let reach = trailer_next(bytes);
+    wanted.retain(|index| reach.is_none_or(|reach| *index < reach));
+    reach.filter(|next| *next > range.start && *next < range.end).unwrap_or(range.end)
+}
+
+/// The wanted entries at some indexes.
 ///
 /// # Errors
 /// The store fails.
-pub async fn wanted(
-    store: &dyn Store,
-    peer: OriginNo,
-    known: &Known,
-    from: u64,
-    until: u64,
-    bytes: &[u8],
-) -> Outcome<Vec<Wanted>> {
-    let reach = trailer_next(bytes).unwrap_or(until).clamp(from, until);
-    let limit = usize::try_from(reach - from).unwrap_or(usize::MAX);
-    let indexes = store.wanted(peer, known.no, from, reach, true, limit).await?;
-    let entries = entries_at(store, peer, &indexes).await?;
+pub async fn wanted(store: &dyn Store, peer: OriginNo, indexes: &[u64]) -> Outcome<Vec<Wanted>> {
+    let entries = entries_at(store, peer, indexes).await?;
     with_corrected(store, peer, entries, &Mutex::default()).await
 }
 
@@ -342,9 +340,7 @@ impl Fetcher {
             let (Some(first), Some(last)) = (wanted.first(), wanted.last()) else { return Ok(()) };
             let (first, until) = (*first, last + 1);
             let bytes = self.fetch(first, until).await?;
-            let reach = trailer_next(&bytes);
-            from = reach.filter(|next| *next > first && *next < until).unwrap_or(until);
-            wanted.retain(|index| reach.is_none_or(|reach| *index < reach));
+            from = spoken_for(&bytes, &(first..until), &mut wanted);
             let entries = entries_at(store, self.peer, &wanted).await?;
             // The receiver is gone when judging failed: its error is the one to report.
             if pages.send(Fetched { entries, from: first, until, bytes }).await.is_err() {

@@ -6,6 +6,7 @@ use hefu_federation::checkpoint::Checkpoint;
 use hefu_federation::pull::PayloadState::Held;
 use hefu_node::clock::Stopwatch;
 use hefu_node::guard::stored_root;
+use hefu_node::sequencer::MAX_SUBMISSION;
 use hefu_node::store::OWN;
 use hefu_tests::process::{command, run};
 use serde_json::Value;
@@ -18,6 +19,8 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 const SEED: u64 = 20_260_901;
 /// Kills in a row.
 const KILLS: usize = 10;
+/// Drafts of a file: more than one group commit takes.
+const FILE: usize = 2 * MAX_SUBMISSION + 200;
 /// Drafts that are published between two kills.
 const PART: usize = 90;
 
@@ -65,7 +68,7 @@ fn assert_as_undisturbed(lines: &[String], receipts: &[Value], first: u64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_after_the_first_receipts() {
-    let (world, lines, first) = prepare(1_200).await;
+    let (world, lines, first) = prepare(FILE).await;
     let (dir, path) = (&world.kunming.dir, file(&world, &lines));
     let serving = Served::start(dir, &world.kunming.listener).await;
     let mut publishing = command(dir, &["publish", &path.display().to_string()]);
@@ -94,7 +97,7 @@ async fn killed_after_the_first_receipts() {
     assert_eq!(serving.check("at the end").await, first + u64::try_from(lines.len()).unwrap());
     pull_from(&world.cd.node, &world.kunming).await.unwrap();
     let row = peer(&world.cd.node, &world.kunming).await;
-    assert_eq!(states(&world.cd.node, row.no).await, BTreeMap::from([(Held, 1_200)]));
+    assert_eq!(states(&world.cd.node, row.no).await, BTreeMap::from([(Held, u64::try_from(FILE).unwrap())]));
     serving.kill().await;
 }
 

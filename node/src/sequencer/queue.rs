@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// Most entries of one group commit (protocol §3), whatever is small enough to come with it.
-const MAX_GROUP: usize = 1024;
+/// Most entries of one group commit ([ADR 0017](../../../docs/adr/0017-group-commit.md)), whatever is small enough to come with it.
+const MAX_GROUP: usize = 4096;
 /// Most records of one submission: two fit into one group commit.
 pub const MAX_SUBMISSION: usize = MAX_GROUP / 2;
 const _: () = assert!(MAX_GROUP <= append::MAX_BATCH);

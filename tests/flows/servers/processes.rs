@@ -2,6 +2,7 @@
 
 use hefu_node::clock::{Clock, Stopwatch};
 use hefu_node::config::DatabaseSetting;
+use hefu_node::sequencer::MAX_SUBMISSION;
 use hefu_node::store::{Database, LeaseStore, LogStore, OWN, RECONCILER, ReconcileStore, SEQUENCER};
 use hefu_tests::draft::day;
 use hefu_tests::node::join_folder;
@@ -16,8 +17,8 @@ const TAKE_OVER_S: f64 = 5.0;
 const WAITING: &str =
     "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
 
-/// Drafts to be published: two batches.
-const DRAFTS: u32 = 700;
+/// Drafts to be published: more than one group commit takes.
+const DRAFTS: usize = 2 * MAX_SUBMISSION + 300;
 
 /// Two processes of one city, on two folders and one database, with drafts to be published.
 struct Two {
@@ -47,7 +48,8 @@ impl Two {
         let mut federation = TestFederation::of(nodes).await;
         federation.agree().await;
         let drafts = federation.drafts(0);
-        let drafts = (0..DRAFTS).map(|n| drafts.enter(&drafts.subject(n), day(-3)).to_string()).collect();
+        let lines = (0_u32..).take(DRAFTS).map(|n| drafts.enter(&drafts.subject(n), day(-3)).to_string());
+        let drafts = lines.collect();
         federation.node_mut(0).close().await;
         let base = tempfile::tempdir().unwrap();
         let dirs = ["first", "second"].map(|name| base.path().join(name));
@@ -249,7 +251,7 @@ async fn a_holder_that_was_paused_contradicts_nobody() {
     let Some(mut two) = Two::start().await else { return };
     two.publish(0, &two.file(0, 10)).await.ended(0);
     // It is paused while it publishes, wherever that is.
-    let many = two.file(10, 700);
+    let many = two.file(10, DRAFTS);
     let (publishing, others) = tokio::join!(two.publish(0, &many), async {
         until("it has begun to append", async || {
             let status = two.servers[1].run(&["--json", "status"]).await.ended(0).json();
@@ -267,14 +269,15 @@ async fn a_holder_that_was_paused_contradicts_nobody() {
     // It went on in its turn, or says that it may be tried again; then the same drafts go on.
     assert!(matches!(publishing.code, Some(0 | 4)), "{publishing:?}");
     let receipts = two.publish(0, &many).await.ended(0);
-    assert_eq!(receipts.stdout.lines().count(), 690);
+    assert_eq!(receipts.stdout.lines().count(), DRAFTS - 10);
     two.check(&[0, 1], &receipts.stdout).await;
     let status = two.servers[0].run(&["--json", "status"]).await.ended(0).json();
     // Genesis, sign, open, and each draft once.
-    assert_eq!(status["size"].as_u64().unwrap(), 703, "{status}");
+    let drafts = u64::try_from(DRAFTS).unwrap();
+    assert_eq!(status["size"].as_u64().unwrap(), 3 + drafts, "{status}");
     // Chengdu, which has seen the log before, finds that it goes on from there: a third server answers at the city's address.
     two.federation.node_mut(0).open().await;
     let (kunming, chengdu) = (two.federation.node(0), two.federation.node(1));
     let report = chengdu.pull(kunming).await.unwrap();
-    assert_eq!((report.size, report.held), (703, 700));
+    assert_eq!((report.size, report.held), (3 + drafts, drafts));
 }

@@ -82,11 +82,20 @@ async fn update(database: &mut sqlx::SqliteConnection, index: u64, salt: &[u8], 
 async fn damaged_entries_and_tiles_are_reported() {
     let world = World::agreed().await;
     world.publish(20).await;
+    // Another byte than the one that stands there, whichever that is.
+    let other = |table: &str, column: &str, at: usize| {
+        let byte = format!("substr({column}, {at}, 1)");
+        let other = format!("CASE {byte} WHEN x'78' THEN x'79' ELSE x'78' END");
+        let (before, behind) = (at - 1, at + 1);
+        format!(
+            "UPDATE {table} SET {column} = CAST(substr({column}, 1, {before}) || {other} || substr({column}, {behind}) AS BLOB)"
+        )
+    };
     let cases = [
-        ("a bundle", "UPDATE entry_bundle SET body = CAST(substr(body, 1, 400) || x'00' || substr(body, 402) AS BLOB)"),
-        ("a bundle cut off", "UPDATE entry_bundle SET body = substr(body, 1, 400)"),
-        ("a tile", "UPDATE tile SET hashes = CAST(substr(hashes, 1, 40) || x'00' || substr(hashes, 42) AS BLOB)"),
-        ("a note", "UPDATE head SET note = CAST(substr(note, 1, 60) || 'x' || substr(note, 62) AS BLOB)"),
+        ("a bundle", other("entry_bundle", "body", 401)),
+        ("a bundle cut off", "UPDATE entry_bundle SET body = substr(body, 1, 400)".to_owned()),
+        ("a tile", other("tile", "hashes", 41)),
+        ("a note", other("head", "note", 61)),
     ];
     for (name, statement) in cases {
         let node = world.copy_of_kunming().await;

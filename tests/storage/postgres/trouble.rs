@@ -12,6 +12,7 @@ use hefu_tests::wait::PATIENCE;
 use sqlx::AssertSqlSafe;
 use std::path::Path;
 use std::process::Command;
+use std::task::Poll;
 
 /// A server of the test's own, which it may harm.
 async fn own_server(settings: &[&str]) -> Option<(Cluster, String)> {
@@ -206,6 +207,41 @@ async fn a_write_that_nobody_waits_for_leaves_nothing_half_done() {
     }
     let _ = at.store.append_replica(peer, &plan, &[]).await;
     assert_eq!(at.store.edge(peer).await.unwrap(), plan.head);
+}
+
+/// A client may go at any moment: no connection may go back to the pool with a transaction open, or what is written on it next is
+/// acknowledged and does not last.
+#[tokio::test]
+async fn a_transaction_that_nobody_waits_for_does_not_stay_open() {
+    let Some(at) = Server::create().await else { return };
+    let (_, peer) = two_origins(&at.store).await;
+    let plan = plan(&hefu_federation::append::Head::default(), 10);
+    let mut conn = postgres::connection(&at.url).await;
+    let open = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() \
+                AND pid <> pg_backend_pid() AND state <> 'idle'";
+    for polls in 1..25 {
+        let _ = polled(at.store.append_replica(peer, &plan, &[]), polls).await;
+        let _ = polled(at.store.edge(peer), polls).await;
+        hefu_tests::until("no session is in a transaction", async || {
+            sqlx::query_scalar::<_, i64>(open).fetch_one(&mut conn).await.unwrap() == 0
+        })
+        .await;
+    }
+    assert_eq!(at.store.edge(peer).await.unwrap(), plan.head);
+}
+
+/// Polls a future so often at most, and drops it.
+async fn polled<T>(future: impl Future<Output = T>, mut polls: u32) -> Option<T> {
+    let mut future = std::pin::pin!(future);
+    std::future::poll_fn(|context| {
+        polls -= 1;
+        match future.as_mut().poll(context) {
+            Poll::Ready(value) => Poll::Ready(Some(value)),
+            Poll::Pending if polls == 0 => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
 }
 
 #[test]

@@ -44,6 +44,7 @@ use super::{StoreError, StoreResult, postgres, sqlite};
 use session::Session;
 use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqlitePool;
+use sqlx::{Postgres, Transaction};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -66,6 +67,14 @@ fn is_given_up(error: &StoreError) -> bool {
     let StoreError::Database(error) = error else { return false };
     let state = error.as_database_error().and_then(|error| error.code());
     matches!(state.as_deref(), Some("40001" | "40P01"))
+}
+
+/// Begins a transaction on a server, in a task of its own, which ends also when nobody waits for it any more. The driver gives up no more
+/// than what it knows to have begun: were it stopped while `BEGIN` is under way, the connection would go back with its transaction open,
+/// and what others write on it next would be acknowledged and not last.
+async fn begun(pool: &PgPool, how: &'static str) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    let pool = pool.clone();
+    tokio::spawn(async move { pool.begin_with(how).await }).await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
 }
 
 /// Runs a transaction, and again when the server gave it up. The locks are taken in one order, so that this is rare.
@@ -139,7 +148,7 @@ impl Database {
     async fn begin(&self) -> StoreResult<Session> {
         Ok(match &self.pools {
             Pools::Sqlite { writer, .. } => Session::SqliteTx(writer.begin_with("BEGIN IMMEDIATE").await?),
-            Pools::Postgres(pool) => Session::PostgresTx(self.reach(pool.begin_with(WRITING)).await?),
+            Pools::Postgres(pool) => Session::PostgresTx(self.reach(begun(pool, WRITING)).await?),
         })
     }
 
@@ -163,7 +172,7 @@ impl Database {
     async fn snapshot(&self) -> StoreResult<Session> {
         Ok(match &self.pools {
             Pools::Sqlite { readers, .. } => Session::SqliteTx(readers.begin().await?),
-            Pools::Postgres(pool) => Session::PostgresTx(self.reach(pool.begin_with(SNAPSHOT)).await?),
+            Pools::Postgres(pool) => Session::PostgresTx(self.reach(begun(pool, SNAPSHOT)).await?),
         })
     }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 
 const NONE: &str = "no-such-folder";
 /// What stands for an identifier that somebody put where it does not belong.
-const SECRET: &str = "530102201203040014";
+const SECRET: &str = "990010201203040014";
 
 fn example(path: &str) -> Value {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../schemas/json");

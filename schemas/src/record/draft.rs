@@ -343,7 +343,7 @@ mod tests {
             (json!([]), "", "draft/shape"),
             (json!({}), "/record", "draft/record"),
             (json!({ "record": [] }), "/record", "draft/record"),
-            (json!({ "record": record, "530102201203040014": 1 }), "", "draft/unknown-member"),
+            (json!({ "record": record, "990010201203040014": 1 }), "", "draft/unknown-member"),
             (json!({ "record": record, "draftId": "" }), "/draftId", "draft/id"),
             (json!({ "record": record, "draftId": "王小明" }), "/draftId", "draft/id"),
             (json!({ "record": record, "draftId": 1 }), "/draftId", "draft/id"),

@@ -2,7 +2,7 @@
 //! they go to the sequencer in order.
 //!
 //! ```text
-//! lines ─▶ seal (rayon, 128 a job) ─▶ check against what is published ─▶ spool ─▶ sequencer ─▶ receipts
+//! lines ─▶ seal (rayon) ─▶ check against what is published ─▶ spool ─▶ sequencer ─▶ receipts
 //! ```
 //!
 //! The spool is a file without a name in the node's folder: it vanishes with the process, so that a crash leaves

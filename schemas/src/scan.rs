@@ -3,11 +3,11 @@
 //! ```text
 //! {"a":[1,"x"],"b":true}      node  kind     span    next  len
 //!                             0     object    0..22  7     2
-//!                             1     string    1..4   2           a member is its name, then its value
+//!                             1     string    1..4   5     tag   a member is its name, then its value
 //!                             2     array     5..12  5     2     next skips all below
 //!                             3     integer   6..7   4
 //!                             4     string    8..11  5
-//!                             5     string   13..16  6
+//!                             5     string   13..16  7     tag   next of a name skips the member
 //!                             6     true     17..21  7
 //! ```
 
@@ -20,7 +20,7 @@ pub use item::Item;
 pub(crate) use item::{Children, Members};
 use std::borrow::Cow;
 use std::fmt;
-pub(crate) use walk::{Kind, Node};
+pub(crate) use walk::{Kind, Node, tag};
 
 /// Longest document that positions on the tape can name; the limits of the gate are far below.
 const MAX_LEN: usize = 1 << 28;
@@ -260,6 +260,10 @@ mod tests {
         }
     }
 
+    fn value_has(item: Item<'_>, name: &str) -> bool {
+        item.members().any(|(found, _)| found == name)
+    }
+
     fn check_item(item: Item<'_>, value: &Value) -> Result<(), TestCaseError> {
         prop_assert_eq!(&item.to_value(), value);
         prop_assert_eq!(item.raw(), canonical::write(value).unwrap());
@@ -273,6 +277,11 @@ mod tests {
         prop_assert_eq!(item.members().count(), value.as_object().map_or(0, serde_json::Map::len));
         for (name, value) in value.as_object().into_iter().flatten() {
             check_item(item.member(name).unwrap(), value)?;
+            // Names that differ in one place, at which no tag looks, too.
+            for at in 0..name.len() {
+                let other: String = name.char_indices().map(|(i, c)| if i == at { '\u{1}' } else { c }).collect();
+                prop_assert_eq!(item.member(&other).is_some(), value_has(item, &other), "{:?}", other);
+            }
         }
         Ok(())
     }

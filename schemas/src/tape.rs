@@ -1,6 +1,6 @@
 //! The node trait of `jsonschema` over the tape, so that a scanned document is validated without building a tree.
 
-use crate::scan::{Children, Item, Kind, Members, Scanned};
+use crate::scan::{Children, Item, Kind, Members, Scanned, tag};
 use jsonschema_value::types::JsonType;
 use jsonschema_value::{Array, Json, LazyInstance, Node, NodeIdentity, Object};
 use serde_json::{Number, Value};
@@ -15,16 +15,22 @@ pub(crate) struct Tape;
 #[derive(Default)]
 pub(crate) struct NameBuffer(Option<Scanned<'static>>);
 
+/// A name that a schema asks for, with its tag.
+pub(crate) struct Key {
+    name: Box<str>,
+    tag: u32,
+}
+
 impl Json for Tape {
     type Node<'a> = Item<'a>;
-    type PreparedKey = Box<str>;
+    type PreparedKey = Key;
     type StringBuffer = NameBuffer;
 
     /// A lookup passes over the members itself, so one pass for several lookups pays soon.
     const KEYS_PER_LOOKUP: usize = 4;
 
-    fn prepare_key(key: &str) -> Box<str> {
-        key.into()
+    fn prepare_key(key: &str) -> Key {
+        Key { name: key.into(), tag: tag(key) }
     }
 
     fn with_string_node<T>(buffer: &mut NameBuffer, string: &str, f: impl FnOnce(Item<'_>) -> T) -> T {
@@ -126,8 +132,8 @@ impl<'a> Object<'a, Tape> for Item<'a> {
         self.child_count()
     }
 
-    fn get(&self, key: &Box<str>) -> Option<Self> {
-        self.member(key)
+    fn get(&self, key: &Key) -> Option<Self> {
+        self.tagged_member(&key.name, key.tag)
     }
 
     fn members(&self) -> Members<'a> {

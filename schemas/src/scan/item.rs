@@ -1,7 +1,7 @@
 //! Reading the values of a scanned document.
 
 use super::Scanned;
-use super::walk::{Kind, Node, narrow};
+use super::walk::{Kind, Node, tag};
 use crate::canonical::string::unescape;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -94,27 +94,24 @@ impl<'a> Item<'a> {
     }
 
     /// A member of an object by its (unescaped) name.
+    #[inline]
     pub fn member(&self, name: &str) -> Option<Item<'a>> {
+        self.tagged_member(name, tag(name))
+    }
+
+    /// The same, with the [`tag`] of the name: those with another one are passed over.
+    pub(crate) fn tagged_member(&self, name: &str, tag: u32) -> Option<Item<'a>> {
         let object = self.node();
         if object.kind != Kind::Object {
             return None;
         }
-        let (tape, bytes, len) = (self.doc.tape.as_slice(), self.doc.bytes(), narrow(name.len() + 2));
-        let mut at = self.node + 1;
+        let (tape, mut at) = (self.doc.tape.as_slice(), self.node + 1);
         while at < object.next {
             let found = tape.get(widen(at))?;
-            // Names of another length are passed over without a look at their bytes.
-            let is_name = match found.kind {
-                Kind::Plain => {
-                    found.end - found.start == len
-                        && bytes.get(widen(found.start) + 1..widen(found.end) - 1) == Some(name.as_bytes())
-                }
-                _ => Item::new(self.doc, at).is_string(name),
-            };
-            if is_name {
-                return Some(Item::new(self.doc, found.next));
+            if found.len == tag && Item::new(self.doc, at).is_string(name) {
+                return Some(Item::new(self.doc, at + 1));
             }
-            at = tape.get(widen(found.next))?.next;
+            at = found.next;
         }
         None
     }
@@ -216,7 +213,7 @@ impl fmt::Debug for Item<'_> {
     }
 }
 
-/// The nodes directly below one: items, or names and values in turn.
+/// The nodes directly below one: items, or names of members.
 #[derive(Clone)]
 pub(crate) struct Children<'a> {
     doc: &'a Scanned<'a>,
@@ -244,7 +241,8 @@ impl<'a> Iterator for MemberNodes<'a> {
     type Item = (Item<'a>, Item<'a>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        Some((self.0.next()?, self.0.next()?))
+        let name = self.0.next()?;
+        Some((name, Item::new(name.doc, name.node + 1)))
     }
 }
 

@@ -29,9 +29,9 @@ pub(crate) struct Node {
     pub(super) start: u32,
     /// Byte after the last.
     pub(super) end: u32,
-    /// Tape position after this value and all below it.
+    /// Tape position after this value and all below it; after a whole member, if this is its name.
     pub(super) next: u32,
-    /// Items of an array, members of an object.
+    /// Items of an array, members of an object; the [`tag`] of a member's name.
     pub(super) len: u32,
     pub(super) kind: Kind,
 }
@@ -124,14 +124,19 @@ impl<'a> Walker<'a> {
         let mut previous: Option<Name<'_>> = None;
         let mut len = 0;
         loop {
-            let name_at = self.at;
+            let (name_at, node) = (self.at, self.tape.len());
             let name = self.string()?;
             if previous.is_some_and(|previous| !previous.is_before(&name)) {
                 return Err(name_at);
             }
+            let tag = tag(&name.unescaped());
             previous = Some(name);
             self.expect(b':')?;
             self.value(depth)?;
+            let next = narrow(self.tape.len());
+            if let Some(node) = self.tape.get_mut(node) {
+                (node.next, node.len) = (next, tag);
+            }
             len += 1;
             if !self.take(b',') {
                 return Ok(len);
@@ -228,6 +233,14 @@ impl<'a> Walker<'a> {
         self.push(kind, start);
         Ok(())
     }
+}
+
+/// Tells most names apart at one glance: length, first, middle and last byte.
+#[inline]
+pub(crate) fn tag(name: &str) -> u32 {
+    let (bytes, [len, ..]) = (name.as_bytes(), name.len().to_le_bytes());
+    let byte = |at: usize| bytes.get(at).copied().unwrap_or_default();
+    u32::from_le_bytes([len, byte(0), byte(bytes.len() / 2), byte(bytes.len().wrapping_sub(1))])
 }
 
 /// Positions fit, since documents are no longer than [`super::MAX_LEN`].

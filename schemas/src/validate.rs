@@ -2,6 +2,7 @@
 
 mod explain;
 mod pattern;
+mod repeated;
 
 use crate::released::{released, released_schema};
 use crate::scan::Scanned;
@@ -77,10 +78,18 @@ struct Source {
 
 impl Source {
     fn released(name: SchemaName) -> Self {
-        let parse = |text: &str| serde_json::from_str::<Value>(text).expect("released schemas are JSON");
+        Self { schema: parsed(released_schema(name).text), resources: Self::released_resources() }
+    }
+
+    fn released_resources() -> Vec<(&'static str, Value)> {
         let resources = released().iter().filter(|file| file.path.ends_with(".schema.json"));
-        let resources = resources.map(|file| (file.id, parse(file.text))).collect();
-        Self { schema: parse(released_schema(name).text), resources }
+        resources.map(|file| (file.id, parsed(file.text))).collect()
+    }
+
+    /// Lets it remember values that it found valid, where they repeat.
+    fn remembering(mut self) -> Self {
+        repeated::remember(&mut self.resources);
+        self
     }
 
     /// Nothing besides the resources is ever fetched.
@@ -95,9 +104,14 @@ impl Source {
             .with_pattern_options(PatternOptions::regex());
         if patterns == Patterns::Automata {
             options = options.with_keyword("pattern", |parent, value, _| pattern::keyword(parent, value));
+            options = options.with_keyword(repeated::KEYWORD, |parent, value, _| repeated::keyword(parent, value));
         }
         Ok(options.build(&self.schema)?)
     }
+}
+
+fn parsed(text: &str) -> Value {
+    serde_json::from_str(text).expect("released schemas are JSON")
 }
 
 /// What matches the patterns.
@@ -122,7 +136,7 @@ impl Schema {
         for schema in read.resources.iter().map(|(_, schema)| schema).chain([&read.schema]) {
             collect_declared(schema, &mut declared);
         }
-        match read.compile(Patterns::Automata) {
+        match read.remembering().compile(Patterns::Automata) {
             Ok(fast) => {
                 let exact = move || source().compile(Patterns::Expressions).expect("it compiled with other patterns");
                 Ok(Self { fast, exact: LazyLock::new(Box::new(exact)), declared })

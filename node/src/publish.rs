@@ -114,7 +114,7 @@ impl Staging {
         }
         let (node, created_s) = (self.node.clone(), self.created_s);
         let snapshot = self.options.scope.within(self.node.registry.snapshot());
-        let staged: Vec<Result<Staged, seal::Refused>> = compute(move || {
+        let staged: Vec<Result<Box<Staged>, seal::Refused>> = compute(move || {
             let sealing = Sealing::new(&node, &snapshot, created_s);
             let job = |lines: &[Vec<u8>]| {
                 let mut salts = vec![[0; 32]; lines.len()];
@@ -152,10 +152,10 @@ impl Staging {
     }
 
     /// Compares with what is published and with earlier lines.
-    async fn check(&mut self, good: &[(usize, Staged)]) -> Outcome<()> {
+    async fn check(&mut self, good: &[(usize, Box<Staged>)]) -> Outcome<()> {
         let node = self.node.clone();
-        self.chains.prepare(&node, good.iter().map(|(_, staged)| staged)).await?;
-        self.population.prepare(&node, good.iter().map(|(_, staged)| staged)).await?;
+        self.chains.prepare(&node, good.iter().map(|(_, staged)| &**staged)).await?;
+        self.population.prepare(&node, good.iter().map(|(_, staged)| &**staged)).await?;
         // Last: whoever gives the same drafts again may do so while they are still being appended. What was published until now
         // is not checked against itself; what will be from now on has not been looked at above.
         let draft_ids: Vec<&str> = good.iter().map(|(_, staged)| staged.sealed.draft_id.as_str()).collect();

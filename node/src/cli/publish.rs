@@ -153,19 +153,19 @@ async fn stream_of(
 
 /// Prints receipts, as they came, in one piece; how many. A problem in the middle of the stream ends the command.
 fn print(lines: &[u8]) -> Outcome<u64> {
-    let mut receipts = Vec::new();
-    let mut problem = None;
-    for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+    let (mut count, mut len, mut problem) = (0, 0, None);
+    for line in lines.split_inclusive(|byte| *byte == b'\n') {
         if line.starts_with(b"{\"problem\"") {
             problem = Some(line);
             break;
         }
-        receipts.push(String::from_utf8_lossy(line));
+        (count, len) = (count + u64::from(line != b"\n"), len + line.len());
     }
+    let receipts = lines.get(..len).unwrap_or_default().trim_ascii_end();
     if !receipts.is_empty() {
-        output::data(receipts.join("\n"));
+        output::data(String::from_utf8_lossy(receipts));
     }
-    let Some(line) = problem else { return Ok(u64::try_from(receipts.len()).unwrap_or(u64::MAX)) };
+    let Some(line) = problem else { return Ok(count) };
     let value: Value = serde_json::from_slice(line).map_err(|error| Problem::new(Code::Internal, error))?;
     let problem = value.get("problem").and_then(Problem::from_json);
     Err(problem.unwrap_or_else(|| Problem::new(Code::Internal, "publishing broke off")))

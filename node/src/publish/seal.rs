@@ -51,8 +51,8 @@ impl<'a> Sealing<'a> {
     }
 }
 
-/// The salt is random, and of this record alone.
-pub(super) fn seal(sealing: &Sealing<'_>, line: &[u8], salt: [u8; 32]) -> Result<Staged, Refused> {
+/// The salt is random, and of this record alone. Boxed: it is passed on several times, and is more than a kilobyte.
+pub(super) fn seal(sealing: &Sealing<'_>, line: &[u8], salt: [u8; 32]) -> Result<Box<Staged>, Refused> {
     let Sealing { node, ref agreements, created_s, ref method } = *sealing;
     let draft = Draft::read(line).map_err(|error| (None, violations(error)))?;
     let (draft_id, content) = (draft.draft_id.clone(), draft.content);
@@ -87,7 +87,7 @@ pub(super) fn seal(sealing: &Sealing<'_>, line: &[u8], salt: [u8; 32]) -> Result
         },
         keys,
     };
-    Ok(Staged { sealed, view, contradictions })
+    Ok(Box::new(Staged { sealed, view, contradictions }))
 }
 
 fn violations(error: DraftError) -> Vec<Violation> {

@@ -2,8 +2,8 @@
 //! with it: its form is nobody else's business, and the cheapest that there is.
 //!
 //! ```text
-//! record   fields, each its length (4 bytes, big endian) and its bytes: draft id · content · id · kind · agreement · audience ·
-//!          commitment · salt · codec · corrects · body · number of keys · key · key …
+//! record   its length (4 bytes, big endian), then fields, each its length and its bytes: draft id · content · id · kind ·
+//!          agreement · audience · commitment · salt · codec · body · corrects · key · key …
 //! ```
 
 use crate::problem::{Code, Outcome, Problem};
@@ -14,13 +14,13 @@ use hefu_federation::reconcile::key::Key;
 use hefu_schemas::id::{Digest, RecordId};
 use hefu_schemas::record::Kind;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Seek, Write};
+use std::io::{BufRead, BufReader, BufWriter, Read, Seek, Write};
 use std::path::Path;
 
 /// Bytes written or read at a time.
 const BUFFER_LEN: usize = 256 * 1024;
-/// Longest field: a compressed record is little longer than the record at worst.
-const MAX_FIELD_LEN: usize = 2 * hefu_schemas::gate::MAX_RECORD_LEN;
+/// Longest record here: compressed it is little longer than before at worst, and its keys are made of its members.
+const MAX_LEN: usize = 4 * hefu_schemas::gate::MAX_RECORD_LEN;
 
 /// The spool while it is written.
 pub(super) struct Spool {
@@ -50,10 +50,9 @@ impl Spool {
             Audience::Holder => ([0; 16], b"holder"),
         };
         let audience = if audience.is_empty() { label.as_slice() } else { audience };
-        let keys = u32::try_from(sealed.keys.len()).map_err(|_| damaged())?.to_be_bytes();
         let (id, agreement) = (sealed.id.uuid().into_bytes(), sealed.agreement.0.to_be_bytes());
         let corrects = sealed.corrects.map(|id| id.uuid().into_bytes());
-        let fields: [&[u8]; 12] = [
+        let fields: [&[u8]; 11] = [
             sealed.draft_id.as_bytes(),
             &sealed.content.0,
             &id,
@@ -63,9 +62,8 @@ impl Spool {
             &sealed.commitment,
             &sealed.payload.salt,
             &[sealed.payload.codec],
-            corrects.as_ref().map_or(&[], <[u8; 16]>::as_slice),
             &sealed.payload.body,
-            &keys,
+            corrects.as_ref().map_or(&[], <[u8; 16]>::as_slice),
         ];
         self.fields.clear();
         for field in fields.into_iter().chain(sealed.keys.iter().map(Key::bytes)) {
@@ -73,80 +71,108 @@ impl Spool {
             self.fields.extend_from_slice(&len.to_be_bytes());
             self.fields.extend_from_slice(field);
         }
+        let len = u32::try_from(self.fields.len()).map_err(|_| damaged())?;
+        self.file.write_all(&len.to_be_bytes()).map_err(failed)?;
         self.file.write_all(&self.fields).map_err(failed)
     }
 
     pub(super) fn into_reader(self) -> Outcome<Reader> {
         let mut file = self.file.into_inner().map_err(|error| failed(error.into_error()))?;
         file.rewind().map_err(failed)?;
-        Ok(Reader(BufReader::with_capacity(BUFFER_LEN, file)))
+        Ok(Reader { file: BufReader::with_capacity(BUFFER_LEN, file), fields: Vec::new() })
     }
 }
 
 /// The spool while it is read.
-pub(super) struct Reader(BufReader<File>);
+pub(super) struct Reader {
+    file: BufReader<File>,
+    /// Of one record, kept for the next one.
+    fields: Vec<u8>,
+}
 
 impl Reader {
     /// The next records, at most `limit`; none at the end.
     pub(super) fn read(&mut self, limit: usize) -> Outcome<Vec<Sealed>> {
         let mut batch = Vec::with_capacity(limit);
-        while batch.len() < limit {
-            let Some(draft_id) = self.field()? else { break };
-            batch.push(self.sealed(draft_id)?);
+        while batch.len() < limit && !self.file.fill_buf().map_err(failed)?.is_empty() {
+            let mut len = [0; 4];
+            self.file.read_exact(&mut len).map_err(failed)?;
+            let len = length(len).filter(|len| *len <= MAX_LEN).ok_or_else(damaged)?;
+            self.fields.resize(len, 0);
+            self.file.read_exact(&mut self.fields).map_err(failed)?;
+            batch.push(Fields(&self.fields).sealed().ok_or_else(damaged)?);
         }
         Ok(batch)
     }
-
-    fn sealed(&mut self, draft_id: Vec<u8>) -> Outcome<Sealed> {
-        let draft_id = String::from_utf8(draft_id).map_err(|_| damaged())?;
-        let content = Digest(self.array()?);
-        let id = record_id(self.array()?)?;
-        let kind = String::from_utf8(self.next()?).ok().and_then(|code| Kind::from_code(&code)).ok_or_else(damaged)?;
-        let agreement = AgreementNo(i64::from_be_bytes(self.array()?));
-        let audience = match self.next()?.as_slice() {
-            b"public" => Audience::Public,
-            b"holder" => Audience::Holder,
-            label => Audience::Agreement(label.try_into().map_err(|_| damaged())?),
-        };
-        let (commitment, salt, [codec]) = (self.array()?, self.array()?, self.array()?);
-        let corrects = self.next()?;
-        let corrects = match <[u8; 16]>::try_from(corrects.as_slice()) {
-            Ok(id) => Some(record_id(id)?),
-            Err(_) if corrects.is_empty() => None,
-            Err(_) => return Err(damaged()),
-        };
-        let payload = Payload { salt, codec, body: self.next()? };
-        let count = u32::from_be_bytes(self.array()?);
-        let keys = (0..count).map(|_| Key::from_bytes(self.next()?).ok_or_else(damaged)).collect::<Outcome<_>>()?;
-        Ok(Sealed { draft_id, content, id, kind, agreement, audience, commitment, payload, corrects, keys })
-    }
-
-    /// The next field; `None` at the end of the file.
-    fn field(&mut self) -> Outcome<Option<Vec<u8>>> {
-        use std::io::BufRead;
-        if self.0.fill_buf().map_err(failed)?.is_empty() {
-            return Ok(None);
-        }
-        let mut len = [0; 4];
-        self.0.read_exact(&mut len).map_err(failed)?;
-        let len =
-            usize::try_from(u32::from_be_bytes(len)).ok().filter(|len| *len <= MAX_FIELD_LEN).ok_or_else(damaged)?;
-        let mut field = vec![0; len];
-        self.0.read_exact(&mut field).map_err(failed)?;
-        Ok(Some(field))
-    }
-
-    fn next(&mut self) -> Outcome<Vec<u8>> {
-        self.field()?.ok_or_else(damaged)
-    }
-
-    fn array<const N: usize>(&mut self) -> Outcome<[u8; N]> {
-        self.next()?.try_into().map_err(|_| damaged())
-    }
 }
 
-fn record_id(bytes: [u8; 16]) -> Outcome<RecordId> {
-    RecordId::from_uuid(uuid::Uuid::from_bytes(bytes)).map_err(|_| damaged())
+fn length(bytes: [u8; 4]) -> Option<usize> {
+    usize::try_from(u32::from_be_bytes(bytes)).ok()
+}
+
+/// The fields of a record that are not read yet.
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (len, rest) = self.0.split_first_chunk()?;
+        let (field, rest) = rest.split_at_checked(length(*len)?)?;
+        self.0 = rest;
+        Some(field)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.next()?.try_into().ok()
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.next()?).ok()
+    }
+
+    fn record_id(&mut self) -> Option<RecordId> {
+        RecordId::from_uuid(uuid::Uuid::from_bytes(self.array()?)).ok()
+    }
+
+    fn audience(&mut self) -> Option<Audience> {
+        Some(match self.next()? {
+            b"public" => Audience::Public,
+            b"holder" => Audience::Holder,
+            label => Audience::Agreement(label.try_into().ok()?),
+        })
+    }
+
+    /// Empty where there is none.
+    fn corrects(&mut self) -> Option<Option<RecordId>> {
+        let mut one = Fields(self.0);
+        if self.next()?.is_empty() { Some(None) } else { one.record_id().map(Some) }
+    }
+
+    fn keys(&mut self) -> Option<Vec<Key>> {
+        let mut keys = Vec::new();
+        while !self.0.is_empty() {
+            keys.push(Key::from_bytes(self.next()?.to_vec())?);
+        }
+        Some(keys)
+    }
+
+    fn sealed(&mut self) -> Option<Sealed> {
+        Some(Sealed {
+            draft_id: self.text()?.to_owned(),
+            content: Digest(self.array()?),
+            id: self.record_id()?,
+            kind: Kind::from_code(self.text()?)?,
+            agreement: AgreementNo(i64::from_be_bytes(self.array()?)),
+            audience: self.audience()?,
+            commitment: self.array()?,
+            payload: Payload {
+                salt: self.array()?,
+                codec: u8::from_be_bytes(self.array()?),
+                body: self.next()?.to_vec(),
+            },
+            corrects: self.corrects()?,
+            keys: self.keys()?,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -194,12 +220,12 @@ mod tests {
         spool.write(&sealed(Audience::Public, None, Vec::new(), vec![5; 100])).unwrap();
         let mut reader = spool.into_reader().unwrap();
         let mut bytes = Vec::new();
-        reader.0.read_to_end(&mut bytes).unwrap();
+        reader.file.read_to_end(&mut bytes).unwrap();
         for len in 1..bytes.len() {
             let mut file = tempfile::tempfile().unwrap();
             file.write_all(&bytes[..len]).unwrap();
             file.rewind().unwrap();
-            assert!(Reader(BufReader::new(file)).read(1).is_err(), "{len}");
+            assert!(Reader { file: BufReader::new(file), fields: Vec::new() }.read(1).is_err(), "{len}");
         }
     }
 }

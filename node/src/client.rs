@@ -14,8 +14,9 @@ use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Time to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,6 +26,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
 /// Time for an answer that the peer has to compute first: a tally, for which it may have to pull and reconcile.
 const COMPUTED_TIMEOUT: Duration = Duration::from_secs(600);
+/// How long the roots of the system are kept before they are read again.
+const ROOTS_KEPT: Duration = Duration::from_secs(600);
 /// Longest answer that says why there is none, bytes.
 const MAX_PROBLEM_LEN: usize = 8 * 1024;
 /// Most of it that is quoted.
@@ -327,10 +330,24 @@ fn describe(error: &reqwest::Error) -> String {
     text
 }
 
-/// Roots of the system, and the given ones.
-fn tls(ca_pem: Option<&str>) -> Outcome<rustls::ClientConfig> {
+/// Roots of the system, as they were at most [`ROOTS_KEPT`] ago: they are some hundred files.
+fn system_roots() -> RootCertStore {
+    static READ: Mutex<Option<(Instant, RootCertStore)>> = Mutex::new(None);
+    let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((at, roots)) = &*read
+        && at.elapsed() < ROOTS_KEPT
+    {
+        return roots.clone();
+    }
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    *read = (!roots.is_empty()).then(|| (Instant::now(), roots.clone()));
+    roots
+}
+
+/// Roots of the system, and the given ones.
+fn tls(ca_pem: Option<&str>) -> Outcome<rustls::ClientConfig> {
+    let mut roots = system_roots();
     if let Some(pem) = ca_pem {
         let unusable =
             |error: &dyn std::fmt::Display| Problem::new(Code::Configuration, format!("CA certificate: {error}"));

@@ -152,6 +152,8 @@ fn http(socket: &Path) -> Outcome<reqwest::Client> {
     // reqwest asks for a provider even where no TLS is spoken; a second installation is no error.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
+        // No certificate is ever looked at: reading those of the system takes longer than most commands.
+        .tls_certs_only([])
         .unix_socket(socket)
         .no_proxy()
         .build()

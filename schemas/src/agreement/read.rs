@@ -1,6 +1,7 @@
 //! From the members of the document to the types of the view. What the schema's patterns let through and the types do
 //! not (a date that no calendar has, a host with two dots) is a violation with its pointer.
 use super::document::{self, Document};
+use super::scope::required_by_schema;
 use super::{Agreement, Calendar, MayState, Party};
 use super::{Deadline, ExistingCases, Fields, Population, ScopeRow, Share, Terms, Window};
 use crate::credit::{CreditRow, Factor, Rounding};
@@ -83,13 +84,17 @@ fn read_terms(terms: document::Terms) -> Read<Terms> {
     let credit_table = terms.credit_table.into_iter().enumerate().map(read_credit_row);
     Ok(Terms {
         scope: scope.collect::<Read<_>>()?,
-        population: by_kind(terms.population, |row| match row.covers.as_str() {
+        population: by_kind(terms.population, |_, row| match row.covers.as_str() {
             "roll" => Population::Roll,
             _ => Population::Case,
         }),
-        fields: by_kind(terms.fields, |row| Fields {
-            required: row.required.into_iter().collect(),
-            allowed: row.allowed.into_iter().collect(),
+        fields: by_kind(terms.fields, |kind, row| {
+            let of_schema = required_by_schema(kind).iter().copied().map(str::to_owned);
+            Fields {
+                possible: row.required.iter().chain(&row.allowed).cloned().chain(of_schema).collect(),
+                required: row.required.into_iter().collect(),
+                allowed: row.allowed.into_iter().collect(),
+            }
         }),
         schemas: schemas.collect::<Read<_>>()?,
         has_cross_border_basis: terms.cross_border_basis.is_some_and(|basis| !basis.is_empty()),
@@ -109,7 +114,7 @@ fn read_terms(terms: document::Terms) -> Read<Terms> {
             "freeze" => ExistingCases::Freeze,
             _ => ExistingCases::Finish,
         },
-        retention_days: by_kind(terms.retention, |days| days),
+        retention_days: by_kind(terms.retention, |_, days| days),
         time_zone: terms.time_zone,
         linkage_epoch: terms.linkage.epoch,
         linkage_commitment: id("/terms/linkage/commitment", Digest::parse(&terms.linkage.commitment))?,
@@ -117,8 +122,9 @@ fn read_terms(terms: document::Terms) -> Read<Terms> {
 }
 
 /// The rows of the kinds that this program knows.
-fn by_kind<T, U>(rows: BTreeMap<String, T>, view: impl Fn(T) -> U) -> BTreeMap<&'static str, U> {
-    rows.into_iter().filter_map(|(kind, row)| Some((Kind::from_code(&kind)?.code(), view(row)))).collect()
+fn by_kind<T, U>(rows: BTreeMap<String, T>, view: impl Fn(Kind, T) -> U) -> BTreeMap<&'static str, U> {
+    let known = rows.into_iter().filter_map(|(kind, row)| Some((Kind::from_code(&kind)?, row)));
+    known.map(|(kind, row)| (kind.code(), view(kind, row))).collect()
 }
 
 /// `Ok(None)` for a kind of record that this program does not know.

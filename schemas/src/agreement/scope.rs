@@ -6,7 +6,7 @@ use crate::scan::{Item, Scanned};
 use std::borrow::Cow;
 
 /// Members that the schema of the kind requires, always or under a condition: an agreement cannot forbid them.
-fn required_by_schema(kind: Kind) -> &'static [&'static str] {
+pub(super) fn required_by_schema(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::StudentStatus => &["id", "stage", "status", "event", "effectiveOn", "until", "connection"],
         Kind::EnrollmentConnection => &[
@@ -107,9 +107,9 @@ impl Agreement {
         if let Some(missing) = fields.required.iter().find(|name| body.member(name).is_none()) {
             return Err(format!("fields/required/{missing}"));
         }
-        let may = |name: &str| {
-            required_by_schema(kind).contains(&name) || fields.allowed.contains(name) || fields.required.contains(name)
-        };
+        // Both in canonical order, so one pass; a name that is out of order where it is not ASCII is none that may be here.
+        let mut possible = fields.possible.iter();
+        let mut may = |name: &str| possible.find(|one| one.as_str() >= name).is_some_and(|one| one == name);
         match body.members().find(|(name, _)| !may(name)) {
             Some((name, _)) => Err(format!("fields/allowed/{name}")),
             None => Ok(()),

@@ -98,6 +98,8 @@ pub struct Fields {
     pub required: BTreeSet<String>,
     /// May be present.
     pub allowed: BTreeSet<String>,
+    /// All of these, and what the schema requires: whatever else is present is too much.
+    pub(super) possible: BTreeSet<String>,
 }
 
 /// The half of `role` must reach `step` within so many working days of its own calendar after the half of `after_role`

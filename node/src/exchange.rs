@@ -5,6 +5,7 @@ use crate::Node;
 use crate::client::Client;
 use crate::group;
 use crate::problem::{Code, Outcome, Problem};
+use crate::propose::only_version;
 use crate::registry::Known;
 use crate::sequencer::NewAct;
 use crate::store::OriginRow;
@@ -116,6 +117,7 @@ async fn accept(node: &Arc<Node>, peer: &OriginRow, ring: &KeyRing, offer: &Offe
     if !names(&node.origin) || !names(&peer.origin) {
         return Err(refused(&"it does not name both of us"));
     }
+    only_version(&document)?;
     for party in &document.parties {
         let known = node.store.origins().await?.into_iter().find(|row| row.origin == party.origin);
         if known.is_some_and(|row| Digest(row.fingerprint.0) != party.fingerprint) {

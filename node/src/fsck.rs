@@ -10,7 +10,6 @@ use crate::problem::{Code, Outcome, Problem, counted};
 use crate::pull::entries_at;
 use crate::registry::Registry;
 use crate::store::{OriginRow, PayloadRow, Store};
-use hefu_federation::checkpoint::Checkpoint;
 use hefu_federation::commitment::commit;
 use hefu_federation::entry::{Body, Entry};
 use hefu_federation::key::{KeyId, Role};
@@ -144,15 +143,13 @@ async fn note(
         report.complain("no signed note is stored".to_owned());
         return Ok(());
     };
-    let key = ring.keys().find(|(role, ..)| *role == Role::Log).map(|(_, key, _)| key);
-    match key.map(|key| Checkpoint::open(note, &row.origin, key)) {
-        Some(Ok(checkpoint)) => match stored_root(store, row.no, checkpoint.size).await {
+    match ring.open_checkpoint(note) {
+        Ok(checkpoint) => match stored_root(store, row.no, checkpoint.size).await {
             Ok(root) if root == checkpoint.root => {}
             Ok(_) => report.complain(format!("the stored note of size {} has another root", checkpoint.size)),
             Err(problem) => report.complain(problem.detail),
         },
-        Some(Err(error)) => report.complain(format!("the stored note: {error}")),
-        None => report.complain("no log key".to_owned()),
+        Err(error) => report.complain(format!("the stored note: {error}")),
     }
     Ok(())
 }

@@ -20,6 +20,9 @@ use hefu_schemas::validate::SchemaName;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+/// The one version of an agreement that this program takes. The newest version of an id is the one that counts, so a later one that a
+/// single party has signed would stand in the way of the one that all have signed.
+pub const VERSION: u32 = 1;
 /// Longest `/.well-known/hefu`, bytes.
 const MAX_WELL_KNOWN_LEN: usize = 16 * 1024;
 
@@ -39,6 +42,7 @@ pub async fn propose(node: &Arc<Node>, mut draft: Value) -> Outcome<Arc<Known>> 
             format!("parties: this node ({}) is not among them", node.origin),
         ));
     }
+    only_version(&document)?;
     let now = node.clock.now_ms();
     let no = node.store.add_document(document.id, document.version, &document.digest, document.bytes(), now).await?;
     node.store.add_linkage(no, linkage.epoch(), &linkage.expose()).await?;
@@ -47,6 +51,18 @@ pub async fn propose(node: &Arc<Node>, mut draft: Value) -> Outcome<Arc<Known>> 
     node.registry
         .by_digest(&document.digest)
         .ok_or_else(|| Problem::new(Code::Internal, "the agreement is not in the registry"))
+}
+
+/// Refuses any version but [`VERSION`].
+pub(crate) fn only_version(document: &Agreement) -> Outcome<()> {
+    if document.version == VERSION {
+        return Ok(());
+    }
+    let detail = format!(
+        "version {}: later versions of an agreement are not supported yet; end this one and propose another, with an id of its own",
+        document.version
+    );
+    Err(Problem::new(Code::InvalidAgreement, detail))
 }
 
 /// Signs an agreement that was proposed to us.

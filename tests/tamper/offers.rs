@@ -238,13 +238,31 @@ async fn one_bad_offer_does_not_hide_the_good_one() {
 async fn an_agreement_in_force_is_not_replaced() {
     let world = World::agreed().await;
     let digest = agreement(&world.cd.node).document.digest;
-    let node = world.copy_of_kunming().await;
     let other = signed_by_chengdu(&world, |document| document["title"]["en"] = json!("Another agreement"));
-    world.liar.lie(move |path, answer| {
-        if path == "/v1/agreements" { answer.with_body(canonical::write(&json!([other])).unwrap()) } else { answer }
+    let later = signed_by_chengdu(&world, |document| {
+        document["version"] = json!(2);
+        document["supersedes"] = json!(digest.to_string());
     });
-    pull_from(&node, &world.chengdu).await.unwrap();
-    assert_eq!(node.store.documents().await.unwrap().len(), 1);
-    assert_eq!(agreement(&node).document.digest, digest);
-    world.assert_unharmed(&node, "in force").await;
+    for (name, offer) in [("of the same version", other), ("of a later version", later)] {
+        let node = world.copy_of_kunming().await;
+        world.liar.lie(move |path, answer| {
+            let body = canonical::write(&json!([offer])).unwrap();
+            if path == "/v1/agreements" { answer.with_body(body) } else { answer }
+        });
+        pull_from(&node, &world.chengdu).await.unwrap();
+        assert_eq!(node.store.documents().await.unwrap().len(), 1, "{name}");
+        assert_eq!(agreement(&node).document.digest, digest, "{name}");
+        world.assert_unharmed(&node, name).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_later_version_is_not_proposed_either() {
+    let world = World::agreed().await;
+    let mut draft: Value = serde_json::from_slice(agreement(&world.cd.node).document.bytes()).unwrap();
+    draft["version"] = json!(2);
+    draft["supersedes"] = json!(agreement(&world.cd.node).document.digest.to_string());
+    let refused = propose::propose(&world.cd.node, draft).await.expect_err("version 2");
+    assert_eq!(refused.code, Code::InvalidAgreement, "{refused}");
+    assert_eq!(world.cd.node.store.documents().await.unwrap().len(), 1);
 }

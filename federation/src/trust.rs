@@ -10,9 +10,11 @@ use crate::mutant::{self, Mutant};
 use crate::tree::{Hash, leaf_hash};
 use hefu_schemas::id::{Did, Digest, Origin};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::ops::Range;
 use thiserror::Error;
+/// Most entries of a log that change its keys: one a month for 85 years. Behind them nothing is judged, as behind an entry that is
+/// not understood, so that nobody's log makes others hold and look through more keys.
+pub const MAX_KEY_ACTS: usize = 1024;
 /// The keys of one origin with the indexes at which each is valid.
 #[derive(Debug, Clone)]
 pub struct KeyRing {
@@ -25,17 +27,9 @@ pub struct KeyRing {
     not_judged_from: Option<u64>,
     revocations: Vec<Revocation>,
     closed_at: Option<u64>,
-    /// What genesis said, and the signed entries by index: the rest follows from them, in whatever order they came.
-    first: Vec<Held>,
-    first_seal: SealPublicKey,
-    first_recovery: Digest,
-    signed: BTreeMap<u64, Noted>,
-}
-/// A signed entry, and whether its signature holds, once that was looked at.
-#[derive(Debug, Clone)]
-struct Noted {
-    signed: Signed,
-    holds: Option<bool>,
+    /// Entries that changed a key, and the index behind the last signed one.
+    acts: usize,
+    next: u64,
 }
 /// A key that is revoked as compromised.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,56 +96,51 @@ impl KeyRing {
             multikey: key.multikey(),
             valid: 0..u64::MAX,
         };
-        let first: Vec<Held> = keys.map(held).into();
         Self {
             origin: genesis.origin.clone(),
             did: genesis.did.clone(),
             fingerprint,
-            keys: first.clone(),
+            keys: keys.map(held).into(),
             seal: genesis.seal.clone(),
             recovery: genesis.recovery,
             not_judged_from: None,
             revocations: Vec::new(),
             closed_at: None,
-            first,
-            first_seal: genesis.seal.clone(),
-            first_recovery: genesis.recovery,
-            signed: BTreeMap::new(),
+            acts: 0,
+            next: 0,
         }
     }
-    /// Takes note of an entry of this log; entries may come in any order, and again.
-    pub fn observe(&mut self, index: u64, entry: &Entry) {
+    /// Takes note of an entry of this log. Entries come in the order of the log: one that is seen again changes nothing. Whether it
+    /// changed what is known of the keys: the others need not be kept for them.
+    pub fn observe(&mut self, index: u64, entry: &Entry) -> bool {
         match &entry.body {
-            Body::Unknown => {
-                self.not_judged_from = Some(self.not_judged_from.map_or(index, |first| first.min(index)));
+            Body::Unknown => self.not_understood(index),
+            Body::Signed(signed) if index >= self.next => {
+                self.next = index.saturating_add(1);
+                self.apply(index, signed)
             }
-            Body::Signed(signed) => {
-                self.signed.insert(index, Noted { signed: signed.as_ref().clone(), holds: None });
-                self.derive();
-            }
-            _ => {}
+            _ => false,
         }
     }
-    /// Derives the keys anew from genesis and the signed entries, in the order of the log.
-    fn derive(&mut self) {
-        self.keys.clone_from(&self.first);
-        self.seal = self.first_seal.clone();
-        self.recovery = self.first_recovery;
-        (self.revocations, self.closed_at) = (Vec::new(), None);
-        for (index, mut noted) in std::mem::take(&mut self.signed) {
-            self.apply(index, &mut noted);
-            self.signed.insert(index, noted);
+    fn not_understood(&mut self, index: u64) -> bool {
+        let is_first = self.is_understood_at(index);
+        if is_first {
+            self.not_judged_from = Some(index);
         }
+        is_first
     }
     /// What is not signed by the announced recovery key, or comes behind the end, changes nothing.
-    fn apply(&mut self, index: u64, Noted { signed, holds }: &mut Noted) {
-        let announced = Digest::of(signed.by.multikey().as_bytes()) == self.recovery;
-        if self.closed_at.is_some() || !announced || !*holds.get_or_insert_with(|| signed.verify(&self.origin)) {
-            return;
+    fn apply(&mut self, index: u64, signed: &Signed) -> bool {
+        let is_of_record_key = matches!(signed.says, Says::Erase { .. });
+        let announced = || Digest::of(signed.by.multikey().as_bytes()) == self.recovery;
+        if self.closed_at.is_some() || is_of_record_key || !announced() || !signed.verify(&self.origin) {
+            return false;
         }
         match &signed.says {
+            Says::Key { .. } if self.acts == MAX_KEY_ACTS => return self.not_understood(index),
             Says::Key { act, role, key, from, recovery } => {
                 self.recovery = *recovery;
+                self.acts += 1;
                 match act {
                     KeyAct::Add => self.add(index, *role, key),
                     KeyAct::Retire => self.end(*role, key, index),
@@ -165,6 +154,7 @@ impl KeyRing {
             Says::Close { .. } => self.closed_at = Some(index),
             Says::Erase { .. } => {}
         }
+        true
     }
     /// Roles never share a key, and a key that was there does not come back: its indexes are taken.
     fn add(&mut self, index: u64, role: Role, multikey: &str) {
@@ -407,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_come_and_go_by_entries_of_the_recovery_key_in_any_order_of_arrival() {
+    fn keys_come_and_go_by_entries_of_the_recovery_key() {
         let genesis = genesis_with_recovery();
         let old = genesis.record.multikey();
         let new = new_key(50);
@@ -416,23 +406,47 @@ mod tests {
             (20, key_entry(1, KeyAct::Retire, Role::Record, old.clone(), None)),
             (30, key_entry(2, KeyAct::Revoke, Role::Record, new.clone(), Some(25))),
         ];
-        for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
-            let mut ring = KeyRing::from_genesis(&genesis, Hash([7; 32]));
-            for at in order.into_iter().chain([0]) {
-                ring.observe(entries[at].0, &entries[at].1);
-            }
-            let valid = |key: &str| -> Vec<u64> {
-                (0..40).filter(|index| ring.valid_at(Role::Record, key, *index).is_some()).collect()
-            };
-            assert_eq!(valid(&old), (0..20).collect::<Vec<_>>());
-            assert_eq!(valid(&new), (11..30).collect::<Vec<_>>());
-            let disputed: Vec<u64> = (0..40).filter(|index| ring.is_disputed(&new, *index, 40)).collect();
-            assert_eq!(disputed, (25..30).collect::<Vec<_>>());
-            assert!(!ring.is_disputed(&new, 26, 30), "below the size nothing is known of it");
-            assert!(!ring.is_disputed(&old, 26, 40));
-            assert_eq!(ring.revocations(), [Revocation { multikey: new.clone(), from: 25, at: 30 }]);
-            assert_eq!((ring.recovery(), ring.current(Role::Record, 40)), (hash(&recovery(3)), None));
+        let mut ring = KeyRing::from_genesis(&genesis, Hash([7; 32]));
+        for (index, entry) in &entries {
+            assert!(ring.observe(*index, entry));
         }
+        // What is seen again changes nothing.
+        assert!(entries.iter().all(|(index, entry)| !ring.observe(*index, entry)));
+        let valid = |key: &str| -> Vec<u64> {
+            (0..40).filter(|index| ring.valid_at(Role::Record, key, *index).is_some()).collect()
+        };
+        assert_eq!(valid(&old), (0..20).collect::<Vec<_>>());
+        assert_eq!(valid(&new), (11..30).collect::<Vec<_>>());
+        let disputed: Vec<u64> = (0..40).filter(|index| ring.is_disputed(&new, *index, 40)).collect();
+        assert_eq!(disputed, (25..30).collect::<Vec<_>>());
+        assert!(!ring.is_disputed(&new, 26, 30), "below the size nothing is known of it");
+        assert!(!ring.is_disputed(&old, 26, 40));
+        assert_eq!(ring.revocations(), [Revocation { multikey: new.clone(), from: 25, at: 30 }]);
+        assert_eq!((ring.recovery(), ring.current(Role::Record, 40)), (hash(&recovery(3)), None));
+    }
+
+    #[test]
+    fn behind_so_many_key_entries_nothing_is_judged() {
+        let seed = |number: usize| SecretKey::from_seed(&Digest::of(&number.to_be_bytes()).0);
+        let genesis = Genesis { recovery: hash(&seed(0)), ..sample_genesis(1) };
+        let mut ring = KeyRing::from_genesis(&genesis, Hash([7; 32]));
+        let entry = |number: usize| {
+            let (act, role, key, recovery) = (KeyAct::Retire, Role::Witness, new_key(50), hash(&seed(number + 1)));
+            let says = Says::Key { act, role, key, from: None, recovery };
+            Entry { t: 5, body: Body::Signed(Box::new(Signed::new(says, &genesis.origin, &seed(number)))) }
+        };
+        // What the recovery key did not sign is not counted.
+        let erase = Signed::new(Says::Erase { of: 3 }, &genesis.origin, &SecretKey::from_seed(&[8; 32]));
+        assert!(!ring.observe(1, &Entry { t: 5, body: Body::Signed(Box::new(erase)) }));
+        assert!(!ring.observe(2, &entry(7)));
+        let last = u64::try_from(MAX_KEY_ACTS).unwrap() + 9;
+        for (index, number) in (10..=last).zip(0..) {
+            assert!(ring.observe(index, &entry(number)));
+        }
+        assert_eq!((ring.not_judged_from(), ring.recovery()), (None, hash(&seed(MAX_KEY_ACTS))));
+        assert!(ring.observe(last + 1, &entry(MAX_KEY_ACTS)));
+        assert!(!ring.observe(last + 2, &entry(MAX_KEY_ACTS)) && !ring.observe(last + 3, &entry(MAX_KEY_ACTS + 1)));
+        assert_eq!((ring.not_judged_from(), ring.recovery()), (Some(last + 1), hash(&seed(MAX_KEY_ACTS))));
     }
 
     #[test]

@@ -177,15 +177,18 @@ async fn verify_proof(
     if already || origin == node.origin {
         return Ok(None);
     }
+    let others;
     let ring = if origin == peer.origin {
-        ring.clone()
+        ring
     } else {
         let rows = node.store.origins().await?;
         let Some(row) = rows.iter().find(|row| row.origin == origin) else { return Ok(None) };
-        if node.store.head(row.no).await?.size == 0 {
+        let size = node.store.head(row.no).await?.size;
+        if size == 0 {
             return Ok(None);
         }
-        crate::node::ring_of(node.store.as_ref(), row).await?
+        others = node.rings.at(node.store.as_ref(), row, size).await?;
+        &others
     };
     let proof = offered.proof.get().as_bytes();
     verify_detached(document.bytes(), proof, party.did.as_str(), |key_id| {

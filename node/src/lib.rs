@@ -37,6 +37,7 @@ pub mod publish;
 pub mod pull;
 pub mod reconcile;
 pub mod registry;
+pub mod ring;
 pub mod sequencer;
 pub mod standing;
 pub mod status;

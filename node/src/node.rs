@@ -10,11 +10,12 @@ use crate::guard;
 use crate::keys::{Keys, Recovery};
 use crate::problem::{Code, Outcome, Problem};
 use crate::registry::Registry;
+use crate::ring::{Rings, ring_of};
 use crate::sequencer::{self, Parts, Sequencer};
 use crate::store::{Database, OWN, OriginNo, OriginRow, SEQUENCER, Store};
 use crate::unfinished;
 use hefu_federation::append::{self, Head};
-use hefu_federation::entry::{Body, Entry};
+use hefu_federation::entry::Body;
 use hefu_federation::tree::Hash;
 use hefu_federation::trust::KeyRing;
 use hefu_schemas::id::{Did, Origin};
@@ -57,6 +58,8 @@ pub struct Node {
     pub pull_bell: Notify,
     /// Rung when peers are to be told of something new.
     pub hint_bell: Notify,
+    /// Keys of origins, as they follow from their stored logs.
+    pub rings: Rings,
     /// What was pulled since the start, for figures.
     pub pulled: PullTotals,
     /// How long peers are waited for (tests shorten it).
@@ -307,6 +310,7 @@ impl Node {
             reconcile_bell: Notify::new(),
             pull_bell: Notify::new(),
             hint_bell: Notify::new(),
+            rings: Rings::default(),
             pulled: PullTotals::default(),
             patience: Mutex::default(),
             reconciling: tokio::sync::Mutex::new(()),
@@ -373,47 +377,4 @@ async fn own_ring(store: &dyn Store, origin: &Origin, keys: &Keys) -> Outcome<Ke
         return Err(Problem::new(Code::Configuration, "keys/log.pem: not a key of this log"));
     }
     Ok(ring)
-}
-
-/// The keys of an origin, read from its stored log.
-///
-/// # Errors
-/// The stored first entry does not found the log.
-pub async fn ring_of(store: &dyn Store, row: &OriginRow) -> Outcome<KeyRing> {
-    Founding::read(store, row).await?.ring(row)
-}
-
-/// The entries from which the keys of an origin follow.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Founding {
-    genesis: Vec<u8>,
-    /// Entries that say something of keys, or are not understood, by index.
-    signed: Vec<(u64, Vec<u8>)>,
-}
-
-impl Founding {
-    /// Reads them.
-    ///
-    /// # Errors
-    /// The store fails, or has no first entry.
-    pub async fn read(store: &dyn Store, row: &OriginRow) -> Outcome<Self> {
-        let damaged = || Problem::new(Code::Damaged, format!("entry 0 of {}", row.origin));
-        let (width, bundle) = store.bundle(row.no, 0).await?.ok_or_else(damaged)?;
-        let entries = hefu_federation::tile::split_bundle(&bundle, width).map_err(|_| damaged())?;
-        let genesis = entries.first().ok_or_else(damaged)?.to_vec();
-        Ok(Self { genesis, signed: store.signed(row.no).await? })
-    }
-
-    /// The keys that follow from them.
-    ///
-    /// # Errors
-    /// The first entry does not found the log of this origin.
-    pub fn ring(&self, row: &OriginRow) -> Outcome<KeyRing> {
-        let damaged = |index: u64| Problem::new(Code::Damaged, format!("entry {index} of {}", row.origin));
-        let mut ring = KeyRing::found(&self.genesis, &row.origin, &row.fingerprint).map_err(|_| damaged(0))?;
-        for (index, data) in &self.signed {
-            ring.observe(*index, &Entry::parse(data).map_err(|_| damaged(*index))?);
-        }
-        Ok(ring)
-    }
 }

@@ -4,9 +4,9 @@
 use crate::Node;
 use crate::clock::random;
 use crate::exchange::advance;
-use crate::node::ring_of;
 use crate::problem::{Code, Outcome, Problem};
 use crate::registry::Known;
+use crate::ring::ring_of;
 use crate::sequencer::NewAct;
 use crate::store::{AgreementNo, OWN, OriginRow};
 use hefu_federation::entry::Act;

@@ -3,8 +3,6 @@
 use crate::Node;
 use crate::problem::Outcome;
 use crate::store::{OWN, OriginRow};
-use hefu_federation::checkpoint::Checkpoint;
-use hefu_federation::key::Role;
 use hefu_schemas::id::Digest;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -23,8 +21,7 @@ const SEVERITIES: [&str; 4] = ["critical", "error", "warning", "notice"];
 /// The store fails.
 pub async fn status(node: &Node) -> Outcome<Value> {
     let head = node.store.head(OWN).await?;
-    let key = node.ring.keys().find(|(role, ..)| *role == Role::Log).map(|(_, key, _)| key);
-    let note = head.note.as_deref().zip(key).and_then(|(note, key)| Checkpoint::open(note, &node.origin, key).ok());
+    let note = head.note.as_deref().and_then(|note| node.ring.open_checkpoint(note).ok());
     let mut peers = Vec::new();
     for row in node.peers().await? {
         peers.push(peer(node, &row).await?);
@@ -63,11 +60,9 @@ async fn peer(node: &Node, row: &OriginRow) -> Outcome<Value> {
     let head = node.store.head(row.no).await?;
     let mut largest = head.size;
     let seen = node.store.seen_note(&Digest::of(row.origin.as_str().as_bytes()).to_string()).await?;
-    if let Ok(ring) = crate::node::ring_of(node.store.as_ref(), row).await
-        && let Some((_, key, _)) = ring.keys().find(|(role, ..)| *role == Role::Log)
-    {
+    if let Ok(ring) = node.rings.at(node.store.as_ref(), row, head.size).await {
         for note in head.note.iter().chain(&seen) {
-            largest = largest.max(Checkpoint::open(note, &row.origin, key).map_or(0, |checkpoint| checkpoint.size));
+            largest = largest.max(ring.open_checkpoint(note).map_or(0, |checkpoint| checkpoint.size));
         }
     }
     let known = node.registry.snapshot();

@@ -291,7 +291,7 @@ async fn beyond(store: &dyn Store, known: &Known, bounds: &Bounds) -> Outcome<BT
     let origins = store.origins().await?;
     for (origin, bound) in bounds {
         if let Some(row) = origins.iter().find(|row| row.no == *origin) {
-            let ring = crate::node::ring_of(store, row).await?;
+            let ring = crate::ring::ring_of(store, row).await?;
             // A revocation above the head does not count, and may concern any record before it.
             if ring.revocations().iter().any(|revocation| revocation.at >= *bound) {
                 return Ok((0..BUCKETS).collect());
@@ -385,8 +385,8 @@ async fn ask_one(
     let path = format!("v1/agreements/{}/tally", known.document.id.uuid());
     let answer = client.post_signed(&path, body, MAX_TALLY_LEN).await?;
     let answer = answer.ok_or_else(|| misbehaved(row, &"it does not know the agreement"))?;
-    let ring = crate::node::ring_of(node.store.as_ref(), row).await?;
     let size = node.store.head(row.no).await?.size;
+    let ring = node.rings.at(node.store.as_ref(), row, size).await?;
     let (theirs, _) = Statement::open(&answer, |key_id| {
         (key_id.did == row.did).then(|| ring.valid_at(Role::Request, &key_id.multikey, size).cloned()).flatten()
     })

@@ -3,11 +3,11 @@
 
 use crate::Node;
 use crate::codec::decompress;
-use crate::node::ring_of;
 use crate::outside::{self, ReadError, Reader};
 use crate::problem::{Outcome, Problem};
 use crate::pull::entries_between;
 use crate::registry::Known;
+use crate::ring::ring_of;
 use crate::store::{OriginRow, PayloadRow};
 use hefu_federation::commitment::commit;
 use hefu_federation::pull::{Check, PayloadState};
@@ -94,7 +94,7 @@ async fn held(node: &Node, row: &OriginRow, submitted: &Submitted) -> Outcome<Op
     Ok(Some((stored, same)))
 }
 
-/// Reads the stored log once, for its keys and for the record's place.
+/// The keys of a stored log, and the record's place in it, for which it is read once.
 async fn place(
     node: &Node,
     row: &OriginRow,
@@ -110,15 +110,12 @@ async fn place(
         (None, Some(salt)) => Some(Search::new(commit(&salt, bytes), submitted.index)),
         (None, None) => None,
     };
-    let mut ring = ring_of(node.store.as_ref(), row).await?;
+    let ring = ring_of(node.store.as_ref(), row).await?;
     let mut from = 0;
-    while from < size {
+    while let Some(search) = search.as_mut().filter(|_| from < size) {
         let until = size.min(from + STEP);
         for (index, entry) in entries_between(node, row.no, from, until).await? {
-            ring.observe(index, &entry);
-            if let Some(search) = &mut search {
-                search.observe(index, &entry);
-            }
+            search.observe(index, &entry);
         }
         from = until;
     }

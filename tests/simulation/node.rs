@@ -12,9 +12,9 @@ use hefu_federation::append::{self, Head, Plan};
 use hefu_federation::entry::Signed;
 use hefu_federation::linkage::Linkage;
 use hefu_federation::trust::KeyRing;
-use hefu_node::node::Founding;
 use hefu_node::problem::{Code, Outcome, Problem};
 use hefu_node::registry::Known;
+use hefu_node::ring::Founding;
 use hefu_node::sequencer::{NewAct, Sealed};
 use hefu_node::store::{
     ActRow, AgreementNo, AgreementStore, DraftRow, LogStore, OWN, OriginNo, OriginRow, OwnRecord, PayloadRow,
@@ -43,7 +43,7 @@ thread_local! {
     static RINGS: RefCell<HashMap<(String, Founding), KeyRing>> = RefCell::default();
 }
 
-/// The keys of an origin, read from a stored log at each call, as `hefu_node::node::ring_of` does; of the same entries they are the same.
+/// The keys of an origin, read from a stored log at each call, as `hefu_node::ring::ring_of` does; of the same entries they are the same.
 pub(super) fn ring_of(store: &Memory, row: &OriginRow) -> Outcome<KeyRing> {
     let founding = now(Founding::read(store, row))?;
     RINGS.with_borrow_mut(|rings| {

@@ -18,7 +18,7 @@ use hefu_federation::trust::KeyRing;
 use hefu_node::guard::stored_root;
 use hefu_node::problem::{Code, Outcome, Problem};
 use hefu_node::pull::{
-    Fresh, Wrong, dispute, early_corrections, judge_rows, label, labelled, note, spoken_for, verify, wanted,
+    Fresh, Wrong, dispute, early_corrections, judge_rows, label, labelled, note, observed, spoken_for, verify, wanted,
     with_keys_of_corrected,
 };
 use hefu_node::registry::Known;
@@ -362,19 +362,12 @@ impl Sim {
     /// What the entries say of keys, before they are stored.
     fn note_keys(&mut self, at: Puller, round: &mut Round, verified: &VerifiedEntries) -> Outcome<()> {
         let memory = self.memory(at);
-        let said = (verified.first()..).zip(verified.entries()).zip(verified.data());
-        let said: Vec<(u64, Vec<u8>)> = said
-            .filter(|((_, entry), _)| matches!(entry.body, Body::Signed(_) | Body::Unknown))
-            .map(|((index, _), data)| (index, data.clone()))
-            .collect();
+        let before = round.ring.revocations().len();
+        let said = observed(&mut round.ring, verified);
         if said.is_empty() {
             return Ok(());
         }
         now(memory.note_signed(round.row.no, &said))?;
-        let before = round.ring.revocations().len();
-        for (index, entry) in (verified.first()..).zip(verified.entries()) {
-            round.ring.observe(index, entry);
-        }
         for revocation in round.ring.revocations().get(before..).unwrap_or_default() {
             if !self.is(Mutant::DisputeSkipped) {
                 now(dispute(&memory, &round.row, self.known(at)?.as_ref(), revocation))?;

@@ -2,8 +2,8 @@
 
 use super::{Check, Level, Patient, files};
 use crate::client::{Client, Shown, server_time};
-use crate::node::ring_of;
 use crate::problem::{Outcome, Problem};
+use crate::ring::ring_of;
 use crate::store::{OWN, OriginRow};
 use hefu_federation::checkpoint::Checkpoint;
 use hefu_federation::key::Role;

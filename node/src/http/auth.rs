@@ -41,7 +41,7 @@ pub(super) async fn requester(node: &Node, request: &HttpRequest, body: &[u8]) -
     if size == 0 {
         return Err(unknown());
     }
-    let ring = crate::node::ring_of(node.store.as_ref(), &peer).await?;
+    let ring = node.rings.at(node.store.as_ref(), &peer, size).await?;
     let key =
         ring.current(Role::Request, size).filter(|key| key.multikey() == parsed.key_id.multikey).ok_or_else(unknown)?;
     parsed.verify(key).map_err(|error| refused(&error))?;

@@ -3,9 +3,9 @@
 use super::summary::{LogSummary, Summary};
 use crate::folder::Folder;
 use crate::guard;
-use crate::node::ring_of;
 use crate::problem::{Code, Outcome, Problem};
 use crate::registry::Registry;
+use crate::ring::ring_of;
 use crate::store::{Database, LogStore, OWN, Store};
 use hefu_schemas::id::Digest;
 

@@ -5,11 +5,10 @@ use crate::codec::decompress;
 use crate::problem::Outcome;
 use crate::registry::Known;
 use crate::store::{OriginRow, PayloadRow, Store};
-use hefu_federation::entry::Body;
 use hefu_federation::frontier::VerifiedEntries;
 use hefu_federation::pull::PayloadState;
 use hefu_federation::reconcile::key::Key;
-use hefu_federation::trust::Revocation;
+use hefu_federation::trust::{KeyRing, Revocation};
 use hefu_schemas::gate::MAX_RECORD_LEN;
 use hefu_schemas::scan::{Scanned, scan};
 
@@ -20,19 +19,12 @@ impl Round<'_> {
     /// Takes note of the entries that say something of keys, before the entries themselves are stored: were we to stop in
     /// between, the next round comes here again.
     pub(super) async fn note_keys(&mut self, verified: &VerifiedEntries) -> Outcome<()> {
-        let said = (verified.first()..).zip(verified.entries()).zip(verified.data());
-        let said: Vec<(u64, Vec<u8>)> = said
-            .filter(|((_, entry), _)| matches!(entry.body, Body::Signed(_) | Body::Unknown))
-            .map(|((index, _), data)| (index, data.clone()))
-            .collect();
+        let known = self.ring.revocations().len();
+        let said = observed(&mut self.ring, verified);
         if said.is_empty() {
             return Ok(());
         }
         self.node.store.note_signed(self.peer.no, &said).await?;
-        let known = self.ring.revocations().len();
-        for (index, entry) in (verified.first()..).zip(verified.entries()) {
-            self.ring.observe(index, entry);
-        }
         for revocation in self.ring.revocations().get(known..).unwrap_or_default().to_vec() {
             for known in self.shared() {
                 dispute(self.node.store.as_ref(), &self.peer, &known, &revocation).await?;
@@ -40,6 +32,15 @@ impl Round<'_> {
         }
         Ok(())
     }
+}
+
+/// Shows entries to a ring. Those that changed it, with their data: the keys follow from them alone, however many others there are.
+///
+/// Of the entries that are not understood that is the first. A version that understands it looks through the log behind it again.
+pub fn observed(ring: &mut KeyRing, verified: &VerifiedEntries) -> Vec<(u64, Vec<u8>)> {
+    let entries = (verified.first()..).zip(verified.entries()).zip(verified.data());
+    let changing = entries.filter(|((index, entry), _)| ring.observe(*index, entry));
+    changing.map(|((index, _), data)| (index, data.clone())).collect()
 }
 
 /// Queues the held records of a log that a revocation puts in dispute, each under the key of its entry.

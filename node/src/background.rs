@@ -5,6 +5,7 @@ use crate::Node;
 use crate::clock::random;
 use crate::problem::Code;
 use crate::store::{OriginNo, OriginRow};
+use crate::task::finish;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,7 +99,11 @@ fn reached_by_another(node: &Node, peer: &OriginRow, now: i64) -> Option<i64> {
 type Finished = tokio::sync::mpsc::UnboundedSender<(OriginNo, Ended, bool)>;
 
 async fn pull_one(node: Arc<Node>, peer: OriginRow, rung: bool, finished: Finished) {
-    let ended = match crate::pull::pull_if_free(&node, &peer).await {
+    let round = {
+        let (node, peer) = (node.clone(), peer.clone());
+        async move { crate::pull::pull_if_free(&node, &peer).await }
+    };
+    let ended = match finish(round).await {
         Ok(_) => Ended::Good,
         Err(problem) if problem.code == Code::Taken => Ended::Taken,
         Err(problem) => {
@@ -126,7 +131,8 @@ async fn reconcile(node: Arc<Node>) {
             // Time alone changes results: deadlines pass.
             () = tokio::time::sleep(Duration::from_secs(600)) => {}
         }
-        if let Err(problem) = crate::reconcile::run_if_free(&node).await
+        let one = node.clone();
+        if let Err(problem) = finish(async move { crate::reconcile::run_if_free(&one).await }).await
             && problem.code != Code::Taken
         {
             tracing::warn!(code = problem.code.as_str(), detail = %problem.detail, "reconciling failed");

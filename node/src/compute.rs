@@ -1,5 +1,6 @@
 //! Work for the processor, off the async threads: one rayon pool for the whole process.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use tokio::sync::oneshot;
 
 /// Records of one rayon job: long enough to hide the hand-over, short enough to spread over the cores.
@@ -9,7 +10,7 @@ pub const JOB_LEN: usize = 128;
 /// is run at once: a simulation on one thread stays on it.
 ///
 /// # Panics
-/// When the function panics.
+/// When the function panics: where it was asked for, not on the pool, whose threads serve everybody.
 pub async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     if tokio::runtime::Handle::try_current().is_err() {
         return work();
@@ -17,7 +18,8 @@ pub async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
     let (sender, receiver) = oneshot::channel();
     rayon::spawn(move || {
         // The receiver is gone only when its future was dropped: the result is then not wanted.
-        let _ = sender.send(work());
+        let _ = sender.send(catch_unwind(AssertUnwindSafe(work)));
     });
-    receiver.await.expect("the job sends its result unless it panics")
+    let result = receiver.await.expect("the job sends what came of it");
+    result.unwrap_or_else(|panic| resume_unwind(panic))
 }

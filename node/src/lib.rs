@@ -44,6 +44,7 @@ pub mod status;
 pub mod store;
 pub mod synthetic;
 pub mod tally;
+pub mod task;
 pub mod telemetry;
 pub mod token;
 mod unfinished;

@@ -65,7 +65,7 @@ pub struct Node {
     /// How long peers are waited for (tests shorten it).
     pub patience: Mutex<Patience>,
     /// One reconciliation at a time.
-    pub reconciling: tokio::sync::Mutex<()>,
+    pub reconciling: Arc<tokio::sync::Mutex<()>>,
     /// One own act on agreements at a time: whoever appends one has read before that none stands. Pulls, the clock and people come to
     /// it at once.
     pub acting: tokio::sync::Mutex<()>,
@@ -313,7 +313,7 @@ impl Node {
             rings: Rings::default(),
             pulled: PullTotals::default(),
             patience: Mutex::default(),
-            reconciling: tokio::sync::Mutex::new(()),
+            reconciling: Arc::default(),
             acting: tokio::sync::Mutex::new(()),
             pulling: Mutex::new(HashMap::new()),
             identity,

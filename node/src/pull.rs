@@ -28,6 +28,7 @@ use crate::problem::{Code, Outcome, Problem};
 use crate::registry::Known;
 use crate::ring::ring_of;
 use crate::store::{AgreementNo, OriginNo, OriginRow, Store};
+use crate::task::finish;
 use hefu_federation::append::Head;
 use hefu_federation::entry::Entry;
 use hefu_federation::frontier::{Frontier, FrontierError};
@@ -105,14 +106,18 @@ pub async fn pull_if_free(node: &Arc<Node>, peer: &OriginRow) -> Outcome<Report>
 }
 
 async fn pull_within(node: &Arc<Node>, peer: &OriginRow, patience: Duration) -> Outcome<Report> {
-    let lock = node.pull_lock(peer.no);
-    let _one_at_a_time = lock.lock().await;
+    let one_at_a_time = node.pull_lock(peer.no).lock_owned().await;
     let claim = group::to_pull(node, peer.origin.as_str(), patience).await?;
-    let report = pull_now(node, peer.no).await;
-    if let Some(claim) = claim {
-        claim.give_back().await;
-    }
-    report
+    let (node, peer) = (node.clone(), peer.no);
+    finish(async move {
+        let report = pull_now(&node, peer).await;
+        if let Some(claim) = claim {
+            claim.give_back().await;
+        }
+        drop(one_at_a_time);
+        report
+    })
+    .await
 }
 
 /// What is known of the peer may have changed while others pulled it.

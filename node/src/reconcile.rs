@@ -14,6 +14,7 @@ use crate::pull::signer_of;
 use crate::registry::Known;
 use crate::ring::ring_of;
 use crate::store::{AgreementNo, DirtyRow, EvaluatedKey, OriginNo, OriginRow, PayloadRow, RECONCILER, Store};
+use crate::task::finish;
 use hefu_federation::pull::{Check, PayloadState};
 use hefu_federation::reconcile::key::{Key, KeyType};
 use hefu_federation::reconcile::{Context, Evaluation, Fact, Flaw, reconcile, reconcile_agreement, reconcile_entry};
@@ -25,6 +26,7 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::OwnedMutexGuard;
 
 /// Queue rows of one step. Keys are HMACs: the more rows are merged at a time, the fewer pages each of them dirties.
 const STEP_ROWS: usize = 50_000;
@@ -73,12 +75,12 @@ pub async fn run_if_free(node: &Arc<Node>) -> Outcome<u64> {
 
 /// That nothing is reconciled meanwhile, by this server or another one.
 #[derive(Debug)]
-pub struct Alone<'a> {
+pub struct Alone {
     claim: Option<Claim>,
-    _in_this_process: tokio::sync::MutexGuard<'a, ()>,
+    _in_this_process: OwnedMutexGuard<()>,
 }
 
-impl Alone<'_> {
+impl Alone {
     /// Lets others go on.
     pub async fn give_back(self) {
         if let Some(claim) = self.claim {
@@ -91,21 +93,25 @@ impl Alone<'_> {
 ///
 /// # Errors
 /// The store fails; `taken` when another server is at it for longer.
-pub async fn alone(node: &Node) -> Outcome<Alone<'_>> {
+pub async fn alone(node: &Node) -> Outcome<Alone> {
     alone_within(node, PATIENCE).await
 }
 
-async fn alone_within(node: &Node, patience: Duration) -> Outcome<Alone<'_>> {
-    let in_this_process = node.reconciling.lock().await;
+async fn alone_within(node: &Node, patience: Duration) -> Outcome<Alone> {
+    let in_this_process = node.reconciling.clone().lock_owned().await;
     Ok(Alone { claim: claim(node, RECONCILER, patience).await?, _in_this_process: in_this_process })
 }
 
 async fn run_within(node: &Arc<Node>, patience: Duration) -> Outcome<u64> {
     let alone = alone_within(node, patience).await?;
-    let keys = evaluate_all(node).await;
-    alone.give_back().await;
+    let one = node.clone();
+    let keys = finish(async move {
+        let keys = evaluate_all(&one).await;
+        alone.give_back().await;
+        keys
+    });
     // Paused for longer than the lease lasts: what was evaluated is not written, and still queued.
-    keys.map_err(|problem| match problem.code {
+    keys.await.map_err(|problem| match problem.code {
         Code::Conflict if node.member.shared => Problem::new(Code::Taken, "reconcile: another server has taken over"),
         _ => problem,
     })

@@ -11,6 +11,7 @@ use crate::publish::view_of;
 use crate::reconcile::{Bounds, evaluations};
 use crate::registry::Known;
 use crate::store::{BucketKey, BucketRow, OWN, OriginRow, Store};
+use crate::task::finish;
 use difference::Difference;
 use hefu_federation::base64url::{decode_array, encode};
 use hefu_federation::key::Role;
@@ -121,9 +122,13 @@ async fn parties(store: &dyn Store, known: &Known) -> Outcome<Vec<OriginRow>> {
 pub async fn state(node: &Arc<Node>, known: &Arc<Known>, question: &Question) -> Outcome<Statement> {
     crate::reconcile::run(node).await?;
     let no_change_meanwhile = crate::reconcile::alone(node).await?;
-    let statement = compute(node.store.as_ref(), node.clock.now_ms(), known, question).await;
-    no_change_meanwhile.give_back().await;
-    statement
+    let (node, known, question) = (node.clone(), known.clone(), question.clone());
+    finish(async move {
+        let statement = compute(node.store.as_ref(), node.clock.now_ms(), &known, &question).await;
+        no_change_meanwhile.give_back().await;
+        statement
+    })
+    .await
 }
 
 /// The same of a store whose queue is empty and stays so meanwhile.

@@ -7,6 +7,7 @@ use crate::problem::{Code, Outcome, Problem};
 use crate::publish::view_of;
 use crate::registry::Known;
 use crate::store::{AgreementNo, OWN, OriginRow};
+use crate::task::finish;
 use crate::token::Scope;
 use crate::{fsck, propose, pull, reconcile, tally};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -125,7 +126,9 @@ async fn add_peer(node: web::Data<Node>, bytes: web::Bytes) -> Outcome<HttpRespo
     let new: NewPeer = body(&bytes)?;
     let fingerprint = Digest::parse(&new.fingerprint)
         .map_err(|error| Problem::new(Code::BadRequest, format!("fingerprint: {error}")))?;
-    let row = propose::add_peer(&node.clone().into_inner(), &new.url, &fingerprint, new.ca_pem.as_deref()).await?;
+    let one = node.clone().into_inner();
+    let row =
+        finish(async move { propose::add_peer(&one, &new.url, &fingerprint, new.ca_pem.as_deref()).await }).await?;
     json(&peer_json(&node, &row).await?)
 }
 
@@ -308,7 +311,8 @@ async fn show_agreement(node: web::Data<Node>, id: web::Path<String>) -> Outcome
 async fn propose_agreement(node: web::Data<Node>, bytes: web::Bytes) -> Outcome<HttpResponse> {
     let refused = |error: hefu_schemas::gate::GateError| Problem::new(Code::InvalidAgreement, error);
     let draft = hefu_schemas::canonical::read(&bytes, hefu_schemas::gate::MAX_AGREEMENT_LEN).map_err(refused)?;
-    let known = propose::propose(&node.clone().into_inner(), draft).await?;
+    let one = node.clone().into_inner();
+    let known = finish(async move { propose::propose(&one, draft).await }).await?;
     json(&agreement_json(&node, &known))
 }
 
@@ -357,8 +361,8 @@ async fn template(node: web::Data<Node>, query: web::Query<TemplateQuery>) -> Ou
 }
 
 async fn sign_agreement(node: web::Data<Node>, id: web::Path<String>) -> Outcome<HttpResponse> {
-    let known = agreement(&node, &id)?;
-    let known = propose::sign(&node.clone().into_inner(), known.document.id).await?;
+    let (one, id) = (node.clone().into_inner(), agreement(&node, &id)?.document.id);
+    let known = finish(async move { propose::sign(&one, id).await }).await?;
     json(&agreement_json(&node, &known))
 }
 
@@ -374,12 +378,12 @@ async fn act_on_agreement(
     bytes: web::Bytes,
 ) -> Outcome<HttpResponse> {
     let (id, act) = path.into_inner();
-    let known = agreement(&node, &id)?;
+    let (one, id) = (node.clone().into_inner(), agreement(&node, &id)?.document.id);
     let act = hefu_federation::entry::Act::from_code(&act).ok_or_else(|| Problem::new(Code::NotFound, act))?;
     let new: NewAct = body(&bytes)?;
     let read = |text: String| text.parse().map_err(|_| Problem::new(Code::BadRequest, "on: expected YYYY-MM-DD"));
     let on = new.on.map(read).transpose()?;
-    let known = crate::standing::act(&node.clone().into_inner(), known.document.id, act, on).await?;
+    let known = finish(async move { crate::standing::act(&one, id, act, on).await }).await?;
     json(&agreement_json(&node, &known))
 }
 

@@ -45,7 +45,7 @@ pub struct Node {
     /// Time.
     pub clock: Arc<Clock>,
     /// Agreements.
-    pub registry: Registry,
+    pub registry: Arc<Registry>,
     /// Which of the servers on its database it is.
     pub member: Member,
     /// Writer of the own log.
@@ -288,13 +288,13 @@ impl Node {
             })
             .collect();
         let verdict = guard::check(&parts, &ring, &peers, confirm_guard, member.shared).await?;
-        let registry = Registry::default();
+        let registry = Arc::new(Registry::default());
         registry.reload(store.as_ref()).await?;
         Ok(Arc::new(Self {
             sequencer: if member.shared {
-                sequencer::start_beside_others(parts, ring.clone(), verdict.signing)
+                sequencer::start_beside_others(parts, registry.clone(), ring.clone(), verdict.signing)
             } else {
-                sequencer::start(parts, verdict.signing)
+                sequencer::start(parts, registry.clone(), verdict.signing)
             },
             member,
             config,

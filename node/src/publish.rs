@@ -74,6 +74,8 @@ pub struct Staging {
     /// The first half of the SHA-256 of each draft id: of two million drafts the ids themselves would take some 300 MB.
     drafts: HashSet<[u8; 16]>,
     lines: usize,
+    /// Size of the own log before the first look into it.
+    size: Option<u64>,
     invalid: Vec<Refusal>,
     invalid_count: usize,
     contradictions: Vec<Refusal>,
@@ -95,6 +97,7 @@ impl Staging {
             population: Population::default(),
             drafts: HashSet::new(),
             lines: 0,
+            size: None,
             invalid: Vec::new(),
             invalid_count: 0,
             contradictions: Vec::new(),
@@ -111,6 +114,9 @@ impl Staging {
         self.lines += lines.len();
         if self.lines > MAX_DRAFTS {
             return Err(Problem::new(Code::TooLarge, format!("more than {MAX_DRAFTS} drafts; publish in parts")));
+        }
+        if self.size.is_none() {
+            self.size = Some(self.node.store.head(OWN).await?.size);
         }
         let (node, created_s) = (self.node.clone(), self.created_s);
         let snapshot = self.options.scope.within(self.node.registry.snapshot());
@@ -237,6 +243,7 @@ impl Staging {
             drafts: self.lines,
             dry_run: self.options.dry_run,
             spool: self.spool.into_reader()?,
+            size: self.size.unwrap_or(0),
             node: self.node,
         })
     }
@@ -265,6 +272,7 @@ fn report(refusals: &[Refusal]) -> Value {
 pub struct Submission {
     node: Arc<Node>,
     spool: Reader,
+    size: u64,
     /// Number of drafts.
     pub drafts: usize,
     /// Whether nothing is to be appended.
@@ -290,7 +298,7 @@ impl Submission {
     }
 
     async fn append_parts(&mut self, receipts: &mpsc::Sender<Vec<DraftRow>>) -> Outcome<()> {
-        let in_order = InOrder::default();
+        let in_order = InOrder::looked_up_at(self.size);
         let mut ahead: VecDeque<Receipts> = VecDeque::with_capacity(AHEAD);
         loop {
             while ahead.len() < AHEAD {

@@ -36,6 +36,12 @@ impl Known {
         }
     }
 
+    /// Whether a city may publish under it at a time (UTC seconds).
+    pub fn takes_records_of(&self, origin: &Origin, t: i64) -> bool {
+        let standing = self.standing();
+        standing.is_open_at(origin, u64::MAX) && !standing.is_closed_by_others(origin, t)
+    }
+
     /// The state on a day.
     pub fn state(&self, today: Date) -> State {
         self.standing().state(today)

@@ -10,8 +10,9 @@ use crate::folder::{Folder, replace};
 use crate::guard;
 use crate::keys::Keys;
 use crate::problem::{Code, Outcome, Problem};
+use crate::registry::Registry;
 use crate::store::fault;
-use crate::store::{ActRow, DraftRow, OWN, OwnRecord, PayloadRow, Store, StoreError};
+use crate::store::{ActRow, AgreementNo, DraftRow, OWN, OwnRecord, PayloadRow, Store, StoreError};
 use hefu_federation::append::{self, Head, Plan};
 use hefu_federation::checkpoint::Checkpoint;
 use hefu_federation::entry::Body;
@@ -22,7 +23,7 @@ use hefu_federation::trust::KeyRing;
 use hefu_schemas::id::{Origin, RecordId};
 use hefu_schemas::record::Kind;
 use queue::{Job, Reply, gather, parted};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use turn::Turn;
@@ -47,19 +48,19 @@ pub struct Parts {
 }
 
 /// Starts the task of a node that is alone on its database. `guard` has already decided whether the node may sign.
-pub fn start(parts: Parts, may_sign: Signing) -> Sequencer {
-    begin(parts, Turn::new(None), may_sign)
+pub fn start(parts: Parts, registry: Arc<Registry>, may_sign: Signing) -> Sequencer {
+    begin(parts, registry, Turn::new(None), may_sign)
 }
 
 /// The same where other servers append, too: it compares its guard by the keys of the own log whenever it takes over.
-pub fn start_beside_others(parts: Parts, ring: KeyRing, may_sign: Signing) -> Sequencer {
-    begin(parts, Turn::new(Some(ring)), may_sign)
+pub fn start_beside_others(parts: Parts, registry: Arc<Registry>, ring: KeyRing, may_sign: Signing) -> Sequencer {
+    begin(parts, registry, Turn::new(Some(ring)), may_sign)
 }
 
-fn begin(parts: Parts, turn: Turn, may_sign: Signing) -> Sequencer {
+fn begin(parts: Parts, registry: Arc<Registry>, turn: Turn, may_sign: Signing) -> Sequencer {
     let (jobs, queue) = mpsc::channel(QUEUE_LEN);
     let (state, signing) = watch::channel(may_sign);
-    tokio::spawn(Writer { parts, state, turn, head: None, unpublished: false, fence: None }.run(queue));
+    tokio::spawn(Writer { parts, registry, state, turn, head: None, unpublished: false, fence: None }.run(queue));
     Sequencer { jobs, signing }
 }
 
@@ -76,10 +77,13 @@ struct Group {
     records: Vec<(Prepared, InOrder, Reply)>,
     acts: Vec<(NewAct, oneshot::Sender<Outcome<u64>>)>,
     draft_ids: HashSet<String>,
+    ids: HashSet<RecordId>,
 }
 
 struct Writer {
     parts: Parts,
+    /// The agreements: what is appended was read before, and an act may have come in between.
+    registry: Arc<Registry>,
     state: watch::Sender<Signing>,
     turn: Turn,
     /// The head after our last append; `None` when it must be read from the store.
@@ -123,12 +127,12 @@ impl Writer {
         }
         let mut group = Group::default();
         // Before drafts are looked up: from here on nobody else appends.
-        let fence = self.fence().await;
+        let fence = self.fence().await.inspect(|fence| self.under(*fence));
         for job in jobs {
             match job {
                 Job::Act(act, reply) => group.acts.push((act, reply)),
                 Job::Records(records, in_order, reply) => {
-                    match self.prepare(records, &in_order, &mut group.draft_ids).await {
+                    match self.prepare(records, &in_order, &mut group).await {
                         Ok(prepared) => group.records.push((prepared, in_order, reply)),
                         // Refused alone, with what is behind it: the others of the group go on.
                         Err(problem) => {
@@ -167,12 +171,7 @@ impl Writer {
     }
 
     /// Drafts that were published before get their first receipt again; the same id with other content is refused.
-    async fn prepare(
-        &self,
-        records: Vec<Sealed>,
-        in_order: &InOrder,
-        draft_ids: &mut HashSet<String>,
-    ) -> Outcome<Prepared> {
+    async fn prepare(&mut self, records: Vec<Sealed>, in_order: &InOrder, group: &mut Group) -> Outcome<Prepared> {
         in_order.refuse_rest()?;
         let asked: Vec<&str> = records.iter().map(|record| record.draft_id.as_str()).collect();
         let known = self.parts.store.drafts(&asked).await?;
@@ -181,22 +180,66 @@ impl Writer {
             match known {
                 Some(row) if row.content == record.content => {}
                 Some(row) => return Err(Problem::new(Code::DraftConflict, format!("draft {}", row.draft_id))),
-                None if draft_ids.contains(&record.draft_id) => {
+                None if group.draft_ids.contains(&record.draft_id) => {
                     return Err(Problem::new(Code::Busy, format!("draft {} is being published", record.draft_id)));
                 }
                 None => fresh.push(record),
             }
         }
-        draft_ids.extend(fresh.iter().map(|record| record.draft_id.clone()));
         let ofs = self.resolve_ofs(&fresh).await?;
+        let head = self.edge().await?;
+        let (size, t) = (head.range.size(), head.t);
+        self.still_taken(&fresh, t).await?;
+        if in_order.new_below() < size {
+            let ids: Vec<RecordId> = fresh.iter().map(|record| record.id).collect();
+            let found = self.parts.store.indexes_of(OWN, &ids).await?;
+            if let Some((record, _)) = fresh.iter().zip(found).find(|(_, found)| found.is_some()) {
+                return Err(used(record));
+            }
+        }
+        // Refused before anything of it is noted: those behind it may have the same ids.
+        if let Some(record) = fresh.iter().find(|record| group.ids.contains(&record.id)) {
+            return Err(used(record));
+        }
+        group.ids.extend(fresh.iter().map(|record| record.id));
+        group.draft_ids.extend(fresh.iter().map(|record| record.draft_id.clone()));
         Ok(Prepared { fresh, ofs, known })
     }
 
-    async fn append(&mut self, fence: i64, group: &mut Group) -> Outcome<(std::vec::IntoIter<DraftRow>, Vec<u64>)> {
-        if self.fence.replace(fence) != Some(fence) {
-            // The lease is newly ours: whoever held it before may have stopped between its append and its note.
-            (self.head, self.unpublished) = (None, true);
+    /// The end of the own log, as it was written last.
+    async fn edge(&mut self) -> Outcome<&Head> {
+        let head = match self.head.take() {
+            Some(head) => head,
+            None => self.parts.store.edge(OWN).await?,
+        };
+        Ok(self.head.insert(head))
+    }
+
+    /// The agreements were open when the records were read. Behind an act of this city, or the end of another's notice, they would be
+    /// in the log and invalid.
+    async fn still_taken(&self, fresh: &[Sealed], last_t: i64) -> Outcome<()> {
+        self.registry.settle(self.parts.store.as_ref()).await?;
+        let t = self.parts.clock.now_s().max(last_t);
+        let agreements: BTreeSet<AgreementNo> = fresh.iter().map(|record| record.agreement).collect();
+        for known in agreements.into_iter().filter_map(|no| self.registry.by_no(no)) {
+            if !known.takes_records_of(&self.parts.origin, t) {
+                let detail = format!("{}: suspended or ended since these drafts were read", known.document.id);
+                return Err(Problem::new(Code::AgreementNotOpen, detail));
+            }
         }
+        Ok(())
+    }
+
+    /// The lease is newly ours under another fence: whoever held it before may have stopped between its append and its note, and may
+    /// have appended acts.
+    fn under(&mut self, fence: i64) {
+        if self.fence.replace(fence) != Some(fence) {
+            (self.head, self.unpublished) = (None, true);
+            self.registry.doubt();
+        }
+    }
+
+    async fn append(&mut self, fence: i64, group: &mut Group) -> Outcome<(std::vec::IntoIter<DraftRow>, Vec<u64>)> {
         self.publish_rest().await?;
         self.published(group).await?;
         let (mut fresh, mut ofs) = (Vec::new(), Vec::new());
@@ -208,16 +251,18 @@ impl Writer {
         if fresh.is_empty() && acts.is_empty() {
             return Ok((Vec::new().into_iter(), Vec::new()));
         }
-        let head = match self.head.take() {
-            Some(head) => head,
-            None => self.parts.store.edge(OWN).await?,
-        };
+        let head = self.edge().await?.clone();
+        // Until the append has ended well nothing is known of the end.
+        self.head = None;
         let plan = append::plan(&head, bodies(&fresh, &ofs, &acts), self.parts.clock.now_s())
             .map_err(|error| Problem::new(Code::Internal, format!("append: {error}")))?;
         let (rows, act_rows) = rows(&plan, fresh, &ofs, &acts);
         // From here on the entries may be durable, also when the answer of the database is lost: whoever asks again finds the
         // drafts published, and must not get receipts before their note.
         self.unpublished = true;
+        if !acts.is_empty() {
+            self.registry.doubt();
+        }
         self.parts.store.append_own(fence, &plan, &rows, &act_rows).await.map_err(|error| self.refused(error))?;
         // A crash here leaves an unsigned head: at the next start it is read back, hashed and signed.
         if let Err(problem) = self.read_back(&plan).await {
@@ -233,6 +278,11 @@ impl Writer {
         }
         self.unpublished = false;
         let size = plan.head.range.size();
+        if let Some((_, only, _)) = group.records.first()
+            && group.records.iter().all(|(_, in_order, _)| in_order.is(only))
+        {
+            only.alone(head.range.size(), size);
+        }
         let receipt = |(row, entry): (OwnRecord, &append::Planned)| {
             let OwnRecord { row, draft_id, content, .. } = row;
             row.id.map(|id| DraftRow { draft_id, content, id, index: entry.index, leaf_hash: entry.leaf_hash, size })
@@ -321,6 +371,11 @@ pub(crate) async fn write_guard(folder: &Folder, note: Vec<u8>) -> Outcome<()> {
         .await
         .map_err(|error| Problem::new(Code::Internal, error))?
         .map_err(|error| fault::of_file("guard file", &error, Code::NotSigning))
+}
+
+fn used(record: &Sealed) -> Problem {
+    let detail = format!("draft {}: this record id is used already", record.draft_id);
+    Problem::new(Code::InvalidRecords, detail)
 }
 
 fn bodies(fresh: &[Sealed], ofs: &[Option<u64>], acts: &[NewAct]) -> Vec<Body> {

@@ -1,15 +1,17 @@
 //! Publishing: all or nothing, once, and as the chain of earlier records allows.
 
 use super::{two, with_faults};
-use hefu_federation::entry::{Body, Entry};
+use hefu_federation::entry::{Act, Body, Entry};
 use hefu_node::problem::Code;
-use hefu_node::publish::Options;
+use hefu_node::publish::{Options, Submission};
 use hefu_node::pull::entries_between;
+use hefu_node::standing;
 use hefu_node::store::OWN;
 use hefu_schemas::enrollment_connection::{Role, Step};
 use hefu_schemas::student_status::{Event, Status};
 use hefu_tests::draft::{Transfer, day, id_of, record_id, set};
 use hefu_tests::faulty::{Faults, METHODS};
+use hefu_tests::node::{append, stage};
 use hefu_tests::{TestFederation, TestNode, check_log};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -330,7 +332,7 @@ async fn the_same_drafts_given_again_while_they_are_appended_have_their_receipts
         }
         assert_eq!(node.publish(&lines).await.unwrap(), receipts, "{method} {nth}");
     }
-    assert_eq!(overtaken, BTreeSet::from(["drafts", "indexes_of"]), "both look-ups were overtaken");
+    assert_eq!(overtaken, BTreeSet::from(["drafts", "head", "indexes_of"]), "each look-up was overtaken");
     check_log(node.node()).await;
 }
 
@@ -350,4 +352,59 @@ async fn join_all<T>(futures: impl Iterator<Item = impl Future<Output = T>>) -> 
     })
     .await;
     done.into_iter().flatten().collect()
+}
+
+async fn staged(node: &TestNode, drafts: &[Value]) -> Submission {
+    let lines = drafts.iter().map(|draft| draft.to_string().into_bytes()).collect();
+    stage(node.node(), lines, Options::default()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_submissions_with_one_record_id_one_is_appended_and_others_are_not_held_up() {
+    let federation = two().await;
+    let (node, drafts) = (federation.node(0), federation.drafts(0));
+    let one = drafts.enter(&drafts.subject(1), day(-30));
+    let same_id = |number| {
+        let mut draft = drafts.enter(&drafts.subject(number), day(-30));
+        set(&mut draft, "/record/id", json!(id_of(&one).to_string()));
+        draft
+    };
+    let fresh = |number| drafts.enter(&drafts.subject(number), day(-30));
+    let first = staged(node, &[one.clone(), fresh(2)]).await;
+    let (second, third) = (staged(node, &[fresh(3), same_id(4)]).await, staged(node, &[fresh(5)]).await);
+    let late = staged(node, &[same_id(6)]).await;
+    let size = node.size().await;
+    let together = join_all([first, second, third].into_iter().map(append)).await;
+    let [first, second, third] = <[_; 3]>::try_from(together).unwrap();
+    // Whichever of the two came first.
+    assert!(first.is_ok() != second.is_ok() && third.is_ok(), "{first:?} {second:?} {third:?}");
+    let refused = first.err().or(second.err()).unwrap();
+    assert_eq!(refused.code, Code::InvalidRecords, "{refused}");
+    let problem = append(late).await.unwrap_err();
+    assert_eq!(problem.code, Code::InvalidRecords, "{problem}");
+    assert!(problem.detail.contains("record id is used already"), "{problem}");
+    assert_eq!(node.size().await, size + 3);
+    check_log(node.node()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_read_before_the_agreement_was_suspended_is_not_appended_behind_it() {
+    let federation = two().await;
+    let (node, drafts) = (federation.node(0), federation.drafts(0));
+    let fresh = |number| drafts.enter(&drafts.subject(number), day(-30));
+    let before = staged(node, &[fresh(1), fresh(2)]).await;
+    let agreement = drafts.cited.id;
+    standing::act(node.node(), agreement, Act::Suspend, None).await.unwrap();
+    let size = node.size().await;
+    let problem = append(before).await.unwrap_err();
+    assert_eq!(problem.code, Code::AgreementNotOpen, "{problem}");
+    assert!(problem.detail.contains(&agreement.to_string()), "{problem}");
+    assert_eq!(node.size().await, size);
+    let again = node.publish(&[fresh(1)]).await.unwrap_err();
+    assert_eq!(again.extra["violations"][0]["rule"], json!("agreement/suspended"));
+
+    standing::act(node.node(), agreement, Act::Resume, None).await.unwrap();
+    assert_eq!(node.publish(&[fresh(1)]).await.unwrap()[0].index, size + 1);
+    federation.node(1).pull(node).await.unwrap();
+    federation.check().await;
 }

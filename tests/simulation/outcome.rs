@@ -104,7 +104,7 @@ async fn published(memory: &Memory) -> u64 {
 async fn drafts_of_an_append_of_unknown_outcome_get_receipts_only_under_a_note() {
     let (dir, faults) = (TempDir::new().unwrap(), Arc::new(FailedButWritten::default()));
     let memory = Memory::with_faults(faults.clone());
-    let sequencer = start(founded(&dir, &memory, "one").await, Ok(()));
+    let sequencer = start(founded(&dir, &memory, "one").await, Arc::default(), Ok(()));
     has_lease(&memory).await;
     faults.0.store(true, Ordering::SeqCst);
     assert!(sequencer.append(vec![sealed()]).await.is_err());
@@ -121,13 +121,13 @@ async fn whoever_takes_the_lease_publishes_what_the_holder_before_left() {
     let memory = Memory::with_faults(faults.clone());
     let parts = founded(&dir, &memory, "one").await;
     let second = Parts { holder: "two".to_owned(), ..copy(&parts) };
-    let one = start(parts, Ok(()));
+    let one = start(parts, Arc::default(), Ok(()));
     has_lease(&memory).await;
     faults.0.store(true, Ordering::SeqCst);
     assert!(one.append(vec![sealed()]).await.is_err());
     one.stop().await;
     assert_eq!(published(&memory).await, 1, "the first one stopped before its note");
-    let two = start(second, Ok(()));
+    let two = start(second, Arc::default(), Ok(()));
     assert_eq!(two.append(vec![sealed()]).await.unwrap()[0].size, 2);
     assert_eq!(published(&memory).await, 2);
     two.stop().await;
@@ -137,7 +137,7 @@ async fn whoever_takes_the_lease_publishes_what_the_holder_before_left() {
 async fn behind_a_part_that_failed_no_part_of_a_submission_is_appended() {
     let (dir, faults) = (TempDir::new().unwrap(), Arc::new(FailedButWritten::default()));
     let memory = Memory::with_faults(faults.clone());
-    let sequencer = start(founded(&dir, &memory, "one").await, Ok(()));
+    let sequencer = start(founded(&dir, &memory, "one").await, Arc::default(), Ok(()));
     has_lease(&memory).await;
     faults.0.store(true, Ordering::SeqCst);
     // Two parts make one group; the third one waits behind it.
@@ -163,7 +163,7 @@ async fn what_the_disk_does_not_give_back_is_not_signed_after_an_append_of_unkno
     let memory = Memory::with_faults(faults.clone());
     let parts = founded(&dir, &memory, "one").await;
     let again = copy(&parts);
-    let sequencer = start(parts, Ok(()));
+    let sequencer = start(parts, Arc::default(), Ok(()));
     has_lease(&memory).await;
     faults.0.0.store(true, Ordering::SeqCst);
     assert!(sequencer.append((0..MAX_SUBMISSION).map(numbered).collect()).await.is_err());
@@ -184,7 +184,7 @@ async fn what_the_disk_does_not_give_back_is_not_signed_after_an_append_of_unkno
 async fn whoever_stops_it_beside_a_submission_finds_it_stopped_and_the_submission_answered() {
     let dir = TempDir::new().unwrap();
     let memory = Memory::new();
-    let sequencer = start(founded(&dir, &memory, "one").await, Ok(()));
+    let sequencer = start(founded(&dir, &memory, "one").await, Arc::default(), Ok(()));
     has_lease(&memory).await;
     let part = sequencer.append_part(vec![sealed()], &InOrder::default()).await.unwrap();
     sequencer.stop().await;

@@ -8,7 +8,7 @@ use hefu_node::clock::Clock;
 use hefu_node::config::{Config, Tls};
 use hefu_node::node::{Init, init};
 use hefu_node::problem::{Code, Outcome, Problem};
-use hefu_node::publish::{CHUNK, Options, Staging};
+use hefu_node::publish::{CHUNK, Options, Staging, Submission};
 use hefu_node::pull::Report;
 use hefu_node::sequencer::MAX_SUBMISSION;
 use hefu_node::store::postgres::cluster::keep_port;
@@ -376,14 +376,30 @@ impl TestNode {
 /// # Errors
 /// As of publishing.
 pub async fn publish_lines(node: &Arc<Node>, lines: Vec<Vec<u8>>, options: Options) -> Outcome<Vec<DraftRow>> {
+    append(stage(node, lines, options).await?).await
+}
+
+/// A submission that is wholly valid and waits to be appended.
+///
+/// # Errors
+/// As of publishing.
+pub async fn stage(node: &Arc<Node>, lines: Vec<Vec<u8>>, options: Options) -> Outcome<Submission> {
     let mut staging = Staging::begin(node, options)?;
     for chunk in lines.chunks(CHUNK) {
         staging.push(chunk.to_vec()).await?;
     }
-    let submission = staging.finish().await?;
-    let (sender, mut batches) = tokio::sync::mpsc::channel(lines.len() / MAX_SUBMISSION + 2);
+    staging.finish().await
+}
+
+/// Appends it.
+///
+/// # Errors
+/// As of publishing.
+pub async fn append(submission: Submission) -> Outcome<Vec<DraftRow>> {
+    let (sender, mut batches) = tokio::sync::mpsc::channel(submission.drafts / MAX_SUBMISSION + 2);
+    let drafts = submission.drafts;
     submission.append(sender).await?;
-    let mut receipts = Vec::with_capacity(lines.len());
+    let mut receipts = Vec::with_capacity(drafts);
     while let Some(batch) = batches.recv().await {
         receipts.extend(batch);
     }

@@ -136,8 +136,7 @@ fn agreement<'k>(agreements: &'k [(Arc<Known>, Result<(), Violation>)], view: &V
 /// Whether an agreement is open for a city now.
 fn open_now(known: &Known, origin: &Origin, now_s: i64) -> Result<(), Violation> {
     let pointer = "/termsOfUse/0";
-    let standing = known.standing();
-    if standing.opened_at(origin).is_none() {
+    if known.standing().opened_at(origin).is_none() {
         return Err(violation(
             pointer,
             "agreement/not-open",
@@ -145,7 +144,7 @@ fn open_now(known: &Known, origin: &Origin, now_s: i64) -> Result<(), Violation>
             "the cited agreement is not open for this node yet",
         ));
     }
-    if !standing.is_open_at(origin, u64::MAX) || standing.is_closed_by_others(origin, now_s) {
+    if !known.takes_records_of(origin, now_s) {
         return Err(violation(
             pointer,
             "agreement/suspended",

@@ -9,7 +9,7 @@ use hefu_federation::reconcile::key::Key;
 use hefu_schemas::id::{Digest, RecordId};
 use hefu_schemas::record::Kind;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -54,17 +54,42 @@ pub struct NewAct {
 /// Parts of one submission, given in order. When one of them fails those behind it are refused: what is in the log is a beginning
 /// of the submission.
 #[derive(Debug, Clone, Default)]
-pub struct InOrder {
-    has_failed: Arc<AtomicBool>,
+pub struct InOrder(Arc<Progress>);
+
+#[derive(Debug, Default)]
+struct Progress {
+    has_failed: AtomicBool,
+    /// Size of the own log below which none of the submission's ids stands, but where it put them itself.
+    new_below: AtomicU64,
 }
 
 impl InOrder {
+    /// A submission whose ids were looked up when the own log had a size, or later.
+    pub fn looked_up_at(size: u64) -> Self {
+        Self(Arc::new(Progress { has_failed: AtomicBool::new(false), new_below: AtomicU64::new(size) }))
+    }
+
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    pub(super) fn new_below(&self) -> u64 {
+        self.0.new_below.load(Ordering::Acquire)
+    }
+
+    /// From one size of the log to another nobody else has appended records.
+    pub(super) fn alone(&self, before: u64, after: u64) {
+        if self.new_below() >= before {
+            self.0.new_below.store(after, Ordering::Release);
+        }
+    }
+
     pub(super) fn fail(&self) {
-        self.has_failed.store(true, Ordering::Release);
+        self.0.has_failed.store(true, Ordering::Release);
     }
 
     pub(super) fn refuse_rest(&self) -> Outcome<()> {
-        if self.has_failed.load(Ordering::Acquire) {
+        if self.0.has_failed.load(Ordering::Acquire) {
             return Err(Problem::new(Code::Unavailable, "the part of the submission before this one was not appended"));
         }
         Ok(())

@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 
 /// Days of notice: a dated `suspend` or `end` binds the other parties no earlier than this after its entry (protocol §7).
 pub const NOTICE_DAYS: i64 = 3;
+/// Most acts of one party on one document that count. The next one ends it for that party, whatever it says.
+pub const MAX_ACTS: usize = 1024;
 /// Fewer parties than this have nobody to exchange records with.
 const LEAST_PARTIES: usize = 2;
 
@@ -25,6 +27,15 @@ pub struct SeenAct {
     pub on: Option<Date>,
     /// `t` of the entry.
     pub t: i64,
+}
+
+/// Of the first acts of a party on a document, in index order, those that count: of one more than [`MAX_ACTS`] the last one is an end.
+pub fn counted(acts: impl Iterator<Item = SeenAct>) -> Vec<SeenAct> {
+    let mut counted: Vec<SeenAct> = acts.take(MAX_ACTS + 1).collect();
+    if let Some(last) = counted.get_mut(MAX_ACTS) {
+        (last.act, last.on) = (Act::End, None);
+    }
+    counted
 }
 
 /// State of one version of an agreement, as derived from logs and proofs.
@@ -213,6 +224,24 @@ mod tests {
         assert_eq!(world.standing().state(TODAY), State::InForce);
         world.act("cq", seen(Act::Linkage, 3));
         world
+    }
+
+    #[test]
+    fn behind_so_many_acts_a_party_has_ended_it() {
+        let act = |index: u64| seen(if index.is_multiple_of(2) { Act::Suspend } else { Act::Resume }, index);
+        let acts = |count: usize| (2..).take(count).map(act);
+        let mut world = World::new();
+        for count in [MAX_ACTS - 2, MAX_ACTS, MAX_ACTS + 7] {
+            let mut all: Vec<SeenAct> = vec![seen(Act::Sign, 0), seen(Act::Open, 1)];
+            all.extend(acts(count - 2));
+            let counted = counted(all.into_iter());
+            assert_eq!(counted.len(), count.min(MAX_ACTS + 1));
+            let ended = counted.last().is_some_and(|last| last.act == Act::End);
+            assert_eq!(ended, count > MAX_ACTS, "{count}");
+            world.acts.insert(origin("km"), counted);
+            let open = world.standing().is_open_at(&origin("km"), u64::MAX);
+            assert_eq!(open, count <= MAX_ACTS, "{count}");
+        }
     }
 
     #[test]

@@ -74,6 +74,12 @@ impl Linkage {
     pub fn label_key(&self) -> &[u8; 32] {
         &self.label_key
     }
+    /// Whether one of its two secrets is also that of another linkage. Compared by hash: what takes how long tells nothing of them.
+    pub fn shares_with(&self, other: &Self) -> bool {
+        let hashes = |linkage: &Self| (Digest::of(linkage.secret.as_slice()), Digest::of(linkage.label_key.as_slice()));
+        let (own, others) = (hashes(self), hashes(other));
+        own.0 == others.0 || own.1 == others.1
+    }
     /// secret ‖ label key, for the store.
     pub fn expose(&self) -> Zeroizing<[u8; 64]> {
         let mut bytes = Zeroizing::new([0_u8; 64]);

@@ -8,7 +8,7 @@ use crate::problem::{Code, Outcome, Problem};
 use crate::propose::only_version;
 use crate::registry::Known;
 use crate::sequencer::NewAct;
-use crate::store::OriginRow;
+use crate::store::{OWN, OriginRow};
 use hefu_federation::entry::Act;
 use hefu_federation::key::Role;
 use hefu_federation::linkage::{Linkage, SealedLinkage};
@@ -18,12 +18,15 @@ use hefu_schemas::agreement::Agreement;
 use hefu_schemas::id::{Did, Digest, Origin};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 /// Longest list of offers, bytes.
 const MAX_OFFERS_LEN: usize = 8 * 1024 * 1024;
 /// Most agreements of one list.
 pub const MAX_OFFERS: usize = 64;
+/// Most agreements that a party has signed and we have not: what it offers beyond them waits until one is signed or over.
+pub const MAX_UNSIGNED: usize = 64;
 
 /// One agreement as a node serves it to a party.
 #[derive(Serialize, Deserialize)]
@@ -59,10 +62,14 @@ pub async fn offers(node: &Node, to: &Did) -> Outcome<Vec<Offer>> {
         RawValue::from_string(text).map_err(|_| damaged())
     };
     let mut offers = Vec::new();
-    for known in node.registry.snapshot().iter() {
-        if !known.document.parties.iter().any(|party| party.did == *to) || offers.len() == MAX_OFFERS {
-            continue;
-        }
+    let snapshot = node.registry.snapshot();
+    let names = |known: &&Arc<Known>| known.document.parties.iter().any(|party| party.did == *to);
+    let mut all: Vec<&Arc<Known>> = snapshot.iter().filter(names).collect();
+    // What others have offered to both of us, or is over, keeps nothing of ours out of the list.
+    all.sort_by_key(|known| {
+        (is_over(node, &known.document), !known.acts.contains_key(&node.origin), Reverse(known.no))
+    });
+    for known in all.into_iter().take(MAX_OFFERS) {
         let sealed = node.store.sealed(known.no, known.document.terms.linkage_epoch, to).await?;
         let mut proofs = Vec::new();
         for (party, proof) in &known.proofs {
@@ -93,18 +100,16 @@ pub async fn agreements(node: &Arc<Node>, peer: &OriginRow, ring: &KeyRing, clie
     let answer = answer.ok_or_else(|| misbehaved("v1/agreements is missing".to_owned()))?;
     let offers: Vec<Offer> =
         serde_json::from_slice(&answer).map_err(|error| misbehaved(format!("agreements: {error}")))?;
-    let mut changed = false;
     for offer in offers.iter().take(MAX_OFFERS) {
         match accept(node, peer, ring, offer).await {
-            Ok(new) => changed |= new,
+            // At once: the next offer is compared with it.
+            Ok(true) => node.registry.reload(node.store.as_ref()).await?,
+            Ok(false) => {}
             // One bad offer does not hide the others.
             Err(problem) => {
                 tracing::warn!(origin = %peer.origin, detail = %problem.detail, "an offered agreement was refused")
             }
         }
-    }
-    if changed {
-        node.registry.reload(node.store.as_ref()).await?;
     }
     advance(node).await
 }
@@ -135,9 +140,11 @@ async fn accept(node: &Arc<Node>, peer: &OriginRow, ring: &KeyRing, offer: &Offe
     for offered in &offer.proofs {
         proofs.extend(verify_proof(node, peer, ring, &document, held.as_deref(), offered).await?);
     }
-    // A document that nobody has signed must not take the place of the one that is signed later.
-    if held.is_none() && proofs.is_empty() {
-        return Err(refused(&"no party that this node follows has signed it"));
+    if let Some(linkage) = &linkage {
+        alone_in_its_agreement(node, &document, linkage)?;
+    }
+    if held.is_none() {
+        new_document(node, &document, &proofs).await?;
     }
     // From here on everything is verified; a crash between two of these is mended by the next round.
     let (id, version, now) = (document.id, document.version, node.clock.now_ms());
@@ -149,6 +156,47 @@ async fn accept(node: &Arc<Node>, peer: &OriginRow, ring: &KeyRing, offer: &Offe
         node.store.add_proof(&document.digest, party, proof).await?;
     }
     Ok(held.is_none() || linkage.is_some() || !proofs.is_empty())
+}
+
+/// Whether a document may be stored that is not known yet.
+async fn new_document(node: &Node, document: &Agreement, proofs: &[(Origin, Vec<u8>)]) -> Outcome<()> {
+    let refused = |why: &str| Problem::new(Code::InvalidAgreement, why);
+    // A document that nobody has signed must not take the place of the one that is signed later.
+    if proofs.is_empty() {
+        return Err(refused("no party that this node follows has signed it"));
+    }
+    // What our log says that we signed comes back to whoever has lost it, whenever that is.
+    if !node.store.acts(&document.digest, OWN, 1).await?.is_empty() {
+        return Ok(());
+    }
+    if is_over(node, document) {
+        return Err(refused("its last day has passed, and this node has not signed it"));
+    }
+    let snapshot = node.registry.snapshot();
+    let unsigned = |signer: &Origin| {
+        let signed = |known: &&Arc<Known>| known.proofs.iter().any(|(party, _)| party == signer);
+        let open = |known: &&Arc<Known>| !known.acts.contains_key(&node.origin) && !is_over(node, &known.document);
+        snapshot.iter().filter(signed).filter(open).count()
+    };
+    // Of several who have signed it one with room is enough: no party uses up that of another one.
+    let has_room = proofs.iter().any(|(signer, _)| unsigned(signer) < MAX_UNSIGNED);
+    has_room.then_some(()).ok_or_else(|| refused("too many agreements of this party wait for our signature"))
+}
+
+fn is_over(node: &Node, document: &Agreement) -> bool {
+    document.valid_to < node.clock.today(&document.terms.time_zone)
+}
+
+/// Labels tell the agreements of records apart, and references of one agreement say nothing in another: no two have a secret in common.
+fn alone_in_its_agreement(node: &Node, document: &Agreement, linkage: &Linkage) -> Outcome<()> {
+    let same = |known: &Arc<Known>| {
+        let other = known.linkage.as_ref().filter(|_| known.document.id != document.id);
+        other.is_some_and(|other| other.shares_with(linkage))
+    };
+    if node.registry.snapshot().iter().any(same) {
+        return Err(Problem::new(Code::InvalidAgreement, "its linkage shares a secret with that of another agreement"));
+    }
+    Ok(())
 }
 
 fn open_linkage(node: &Node, document: &Agreement, sealed: &SealedLinkage) -> Outcome<Linkage> {

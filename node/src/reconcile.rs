@@ -13,7 +13,7 @@ use crate::publish::view_of;
 use crate::pull::signer_of;
 use crate::registry::Known;
 use crate::ring::ring_of;
-use crate::store::{AgreementNo, DirtyRow, EvaluatedKey, OriginNo, OriginRow, PayloadRow, RECONCILER, Store};
+use crate::store::{AgreementNo, Bounds, DirtyRow, EvaluatedKey, OriginNo, OriginRow, PayloadRow, RECONCILER, Store};
 use crate::task::finish;
 use hefu_federation::pull::{Check, PayloadState};
 use hefu_federation::reconcile::key::{Key, KeyType};
@@ -23,7 +23,7 @@ use hefu_schemas::id::Origin;
 use jiff::civil::Date;
 use rayon::prelude::*;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OwnedMutexGuard;
@@ -205,9 +205,6 @@ async fn evaluate(
     Ok(evaluated.collect())
 }
 
-/// Upper bound of the entries that an evaluation may see, by origin.
-pub type Bounds = BTreeMap<OriginNo, u64>;
-
 /// Evaluates keys on a date, with only the entries below `bounds` when given; the evaluation and the number of facts filed under each.
 ///
 /// # Errors
@@ -220,12 +217,10 @@ pub async fn evaluations(
     dirty: &[DirtyRow],
     bounds: Option<&Bounds>,
 ) -> Outcome<Vec<(Evaluation, usize)>> {
-    let mut rows = store.facts(known.no, keys, dirty).await?;
+    let rows = store.facts(known.no, keys, dirty, bounds).await?;
     let mut cited = store.cited(known.no, keys).await?;
     if let Some(bounds) = bounds {
-        for rows in [&mut rows, &mut cited] {
-            rows.retain(|(_, origin, row)| bounds.get(origin).is_some_and(|bound| row.index < *bound));
-        }
+        cited.retain(|(_, origin, row)| bounds.get(origin).is_some_and(|bound| row.index < *bound));
     }
     let (flawed, rows): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(position, ..)| is_entry(keys, *position));
     let rows_of_origins = store.origins().await?;

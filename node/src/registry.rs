@@ -1,8 +1,8 @@
 //! The agreements that the node knows, in memory: documents, verified proofs, acts, linkages. Reloaded after each
 //! change; readers hold a snapshot.
 
-use crate::store::{AgreementNo, DocumentRow, Store, StoreError, StoreResult};
-use hefu_federation::agreement::{SeenAct, Standing, State};
+use crate::store::{AgreementNo, DocumentRow, LogStore, OriginNo, Store, StoreError, StoreResult};
+use hefu_federation::agreement::{MAX_ACTS, SeenAct, Standing, State, counted};
 use hefu_federation::linkage::Linkage;
 use hefu_schemas::agreement::Agreement;
 use hefu_schemas::id::{AgreementId, Digest, Origin};
@@ -108,17 +108,10 @@ impl Registry {
 
     async fn read(&self, store: &dyn Store) -> StoreResult<()> {
         let _one_at_a_time = self.reading.lock().await;
-        let origins: BTreeMap<_, _> = store.origins().await?.into_iter().map(|row| (row.no, row.origin)).collect();
-        let mut acts: BTreeMap<Digest, BTreeMap<Origin, Vec<SeenAct>>> = BTreeMap::new();
-        for row in store.acts().await? {
-            if let Some(origin) = origins.get(&row.origin) {
-                let act = SeenAct { act: row.act, index: row.index, on: row.on, t: row.t };
-                acts.entry(row.digest).or_default().entry(origin.clone()).or_default().push(act);
-            }
-        }
+        let origins: BTreeMap<_, _> = store.origins().await?.into_iter().map(|row| (row.origin, row.no)).collect();
         let mut all = Vec::new();
         for row in store.documents().await? {
-            all.push(Arc::new(load(store, row, &mut acts).await?));
+            all.push(Arc::new(load(store, row, &origins).await?));
         }
         let snapshot = Arc::new(all);
         match self.current.write() {
@@ -129,11 +122,7 @@ impl Registry {
     }
 }
 
-async fn load(
-    store: &dyn Store,
-    row: DocumentRow,
-    acts: &mut BTreeMap<Digest, BTreeMap<Origin, Vec<SeenAct>>>,
-) -> StoreResult<Known> {
+async fn load(store: &dyn Store, row: DocumentRow, origins: &BTreeMap<Origin, OriginNo>) -> StoreResult<Known> {
     let document = Agreement::read(&row.bytes)
         .map_err(|_| StoreError::Damaged { what: format!("agreement_document {}", row.digest) })?;
     let epoch = document.terms.linkage_epoch;
@@ -143,11 +132,22 @@ async fn load(
         .find(|(stored, _)| *stored == epoch)
         .map(|(epoch, secret)| Linkage::from_exposed(epoch, &secret))
         .filter(|linkage| linkage.commitment() == document.terms.linkage_commitment);
-    Ok(Known {
-        no: row.no,
-        proofs: store.proofs(&row.digest).await?,
-        acts: acts.remove(&row.digest).unwrap_or_default(),
-        document,
-        linkage,
-    })
+    let mut acts = BTreeMap::new();
+    for party in &document.parties {
+        let Some(origin) = origins.get(&party.origin) else { continue };
+        let seen = seen(store, &row.digest, *origin).await?;
+        if !seen.is_empty() {
+            acts.insert(party.origin.clone(), seen);
+        }
+    }
+    Ok(Known { no: row.no, proofs: store.proofs(&row.digest).await?, acts, document, linkage })
+}
+
+/// The acts of a city on a document that count.
+///
+/// # Errors
+/// The store fails.
+pub async fn seen(store: &(impl LogStore + ?Sized), digest: &Digest, origin: OriginNo) -> StoreResult<Vec<SeenAct>> {
+    let rows = store.acts(digest, origin, MAX_ACTS + 1).await?;
+    Ok(counted(rows.into_iter().map(|row| SeenAct { act: row.act, index: row.index, on: row.on, t: row.t })))
 }

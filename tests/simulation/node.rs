@@ -1,7 +1,7 @@
 //! A simulated node: its store, its processes, and what is known of it from outside.
 
 use super::audit::Audit;
-use super::cities::{City, START_MS, city, known};
+use super::cities::{City, START_MS, agreement, city, known};
 use super::disk::Disk;
 use super::mutant::Mutant;
 use super::pull::Round;
@@ -13,7 +13,7 @@ use hefu_federation::entry::Signed;
 use hefu_federation::linkage::Linkage;
 use hefu_federation::trust::KeyRing;
 use hefu_node::problem::{Code, Outcome, Problem};
-use hefu_node::registry::Known;
+use hefu_node::registry::{Known, seen};
 use hefu_node::ring::Founding;
 use hefu_node::sequencer::{NewAct, Sealed};
 use hefu_node::store::{
@@ -244,11 +244,12 @@ impl Node {
     /// The store fails.
     pub(super) fn registry(&self) -> Outcome<Arc<Known>> {
         let mut acts: BTreeMap<Origin, Vec<SeenAct>> = BTreeMap::new();
-        for row in now(self.memory.acts())? {
-            let of = (0..self.cities).find(|other| origin_no(self.number, *other) == row.origin).map(city);
-            let Some(of) = of else { continue };
-            let seen = SeenAct { act: row.act, index: row.index, on: row.on, t: row.t };
-            acts.entry(of.origin.clone()).or_default().push(seen);
+        let digest = &agreement(self.cities).digest;
+        for other in 0..self.cities {
+            let acted = now(seen(&self.memory, digest, origin_no(self.number, other)))?;
+            if !acted.is_empty() {
+                acts.insert(city(other).origin.clone(), acted);
+            }
         }
         let secret = now(self.memory.linkages(AgreementNo(3)))?.into_iter().next();
         let mut last = self.known.borrow_mut();

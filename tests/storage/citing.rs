@@ -34,7 +34,7 @@ async fn in_sight(store: &dyn Store, no: AgreementNo, keys: &[Key]) -> Vec<(usiz
 }
 
 async fn filed(store: &dyn Store, no: AgreementNo, key: Key) -> Vec<(OriginNo, u64)> {
-    let rows = store.facts(no, &[key], &[]).await.unwrap();
+    let rows = store.facts(no, &[key], &[], None).await.unwrap();
     rows.into_iter().map(|(_, origin, row)| (origin, row.index)).collect()
 }
 
@@ -160,7 +160,7 @@ pub(super) async fn a_flawed_entry_is_a_fact_of_its_own_key(store: &dyn Store) {
     store.absorb(peer, &rows, &[]).await.unwrap();
     assert_eq!(queued(store, no).await, [20, 21, 22].map(|index| (entry(index), Some(index))));
     evaluate_all(store, no, &[]).await;
-    let found = store.facts(no, &[entry(20), entry(21), entry(22), subject(1)], &[]).await.unwrap();
+    let found = store.facts(no, &[entry(20), entry(21), entry(22), subject(1)], &[], None).await.unwrap();
     assert_eq!(found.len(), rows.len());
     assert!(found.iter().zip(&rows).all(|((_, _, found), (row, _))| found == row), "payload or not, as they are");
     let keys = store.bucket_keys(no, entry(22).bucket()).await.unwrap();

@@ -57,7 +57,7 @@ pub(super) async fn damaged_payloads_are_said_to_be_so(at: &mut impl Damage) {
     }
     damaged(at.store().states_digest(peer, no, 9).await);
     at.damage("UPDATE payload SET state = 1, salt = NULL WHERE origin = 2").await;
-    damaged(at.store().facts(no, &[subject(1)], &[]).await);
+    damaged(at.store().facts(no, &[subject(1)], &[], None).await);
     at.damage("UPDATE draft SET content = x'00'").await;
     damaged(at.store().drafts(&["draft-1"]).await);
 }

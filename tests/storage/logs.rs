@@ -170,7 +170,7 @@ async fn refused(store: &dyn Store, no: AgreementNo, records: &[hefu_node::store
     assert!(store.append_own(fence(store).await, &plan, records, &[act]).await.is_err());
     assert_eq!(store.edge(OWN).await.unwrap(), before);
     assert_eq!(store.dirty_count().await.unwrap(), queued);
-    assert!(store.acts().await.unwrap().is_empty());
+    assert!(store.acts(&digest(1), OWN, 10).await.unwrap().is_empty());
     assert!(store.rows(OWN, no, before.size(), u64::MAX, 10).await.unwrap().is_empty());
     assert_eq!(store.drafts(&["draft-20", "draft-21"]).await.unwrap(), [None, None]);
 }
@@ -243,14 +243,20 @@ pub(super) async fn signed_entries_count_once_the_log_holds_them(store: &dyn Sto
     assert!(store.signed(OWN).await.unwrap().is_empty());
 }
 
-pub(super) async fn acts_of_all_logs_come_in_order(store: &dyn Store) {
+pub(super) async fn acts_of_a_log_on_a_document_come_in_order(store: &dyn Store) {
     let (own, peer) = two_origins(store).await;
     let act = |origin, index, act, on| ActRow { origin, index, digest: digest(7), act, on, t: 5 };
-    let theirs = [act(peer, 1, Act::Sign, None), act(peer, 2, Act::End, Some(date(2026, 8, 31)))];
-    store.append_replica(peer, &plan(&Head::default(), 3), &theirs).await.unwrap();
+    let of_another = ActRow { digest: digest(8), ..act(peer, 2, Act::Sign, None) };
+    let theirs = [act(peer, 1, Act::Sign, None), act(peer, 3, Act::End, Some(date(2026, 8, 31)))];
+    let all = [theirs[0].clone(), of_another.clone(), theirs[1].clone()];
+    store.append_replica(peer, &plan(&Head::default(), 4), &all).await.unwrap();
     let ours = [act(own, 0, Act::Linkage, None)];
     store.append_own(fence(store).await, &plan(&Head::default(), 1), &[], &ours).await.unwrap();
-    assert_eq!(store.acts().await.unwrap(), [ours.as_slice(), theirs.as_slice()].concat());
+    assert_eq!(store.acts(&digest(7), peer, 10).await.unwrap(), theirs);
+    assert_eq!(store.acts(&digest(7), peer, 1).await.unwrap(), theirs[..1]);
+    assert_eq!(store.acts(&digest(8), peer, 10).await.unwrap(), [of_another]);
+    assert_eq!(store.acts(&digest(7), own, 10).await.unwrap(), ours);
+    assert_eq!(store.acts(&digest(8), own, 10).await.unwrap(), []);
 }
 
 pub(super) async fn of_two_writers_on_one_head_one_wins(store: &dyn Store) {

@@ -171,7 +171,7 @@ pub(super) async fn what_came_early_is_filed_with_what_it_corrects(store: &dyn S
     assert_eq!(queued(store, no).await, expected);
     assert_eq!(queued(store, other).await, [(subject(3), Some(6)), (subject(103), Some(6))]);
     evaluate_all(store, no, &[]).await;
-    let found = store.facts(no, &[subject(3), subject(103)], &[]).await.unwrap();
+    let found = store.facts(no, &[subject(3), subject(103)], &[], None).await.unwrap();
     let found: Vec<(usize, u64)> = found.into_iter().map(|(position, _, row)| (position, row.index)).collect();
     assert_eq!(found, [(0, 3), (0, 5), (1, 5)]);
 }

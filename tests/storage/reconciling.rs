@@ -5,7 +5,7 @@ use super::fixture::{
 };
 use hefu_federation::reconcile::finding::{Rule, Severity};
 use hefu_federation::reconcile::key::Key;
-use hefu_node::store::{AgreementNo, BucketRow, OWN, OriginNo, Store, StoreError};
+use hefu_node::store::{AgreementNo, Bounds, BucketRow, MAX_READ_PER_ORIGIN, OWN, OriginNo, Store, StoreError};
 use jiff::civil::date;
 
 /// Holds one record at each index, filed under the given keys.
@@ -21,7 +21,7 @@ async fn hold(store: &dyn Store, origin: OriginNo, no: AgreementNo, keys: &[(u64
 async fn facts(store: &dyn Store, no: AgreementNo, keys: &[u64]) -> Vec<(usize, OriginNo, u64)> {
     let keys: Vec<Key> = keys.iter().map(|n| subject(*n)).collect();
     let queued = store.dirty(no, usize::MAX).await.unwrap();
-    let found = store.facts(no, &keys, &queued).await.unwrap();
+    let found = store.facts(no, &keys, &queued, None).await.unwrap();
     found.iter().map(|(position, origin, row)| (*position, *origin, row.index)).collect()
 }
 
@@ -62,7 +62,7 @@ pub(super) async fn facts_come_with_their_payloads_each_once(store: &dyn Store) 
     hold(store, peer, no, &[(9, &[1, 2])]).await;
     evaluate_all(store, no, &[]).await;
     let queued = [hefu_node::store::DirtyRow { seq: 0, agreement: no, key: subject(1), origin: peer, index: Some(9) }];
-    let found = store.facts(no, &[subject(1), subject(2)], &queued).await.unwrap();
+    let found = store.facts(no, &[subject(1), subject(2)], &queued, None).await.unwrap();
     assert_eq!(found, [(0, peer, held(9, no, 9)), (1, peer, held(9, no, 9))]);
 }
 
@@ -82,7 +82,7 @@ pub(super) async fn facts_keep_every_byte(store: &dyn Store) {
     store.absorb(peer, &rows, &[]).await.unwrap();
     evaluate_all(store, no, &[]).await;
     let keys: Vec<Key> = (0..150).map(subject).collect();
-    let found = store.facts(no, &keys, &[]).await.unwrap();
+    let found = store.facts(no, &keys, &[], None).await.unwrap();
     assert!(found.iter().map(|(_, _, row)| row).eq(rows.iter().map(|(row, _)| row)));
 }
 
@@ -100,7 +100,32 @@ pub(super) async fn only_held_records_are_facts(store: &dyn Store) {
             index: Some(index),
         })
         .to_vec();
-    assert!(store.facts(no, &[subject(1)], &queued).await.unwrap().is_empty());
+    assert!(store.facts(no, &[subject(1)], &queued, None).await.unwrap().is_empty());
+}
+
+pub(super) async fn of_a_flood_under_one_key_the_latest_facts_are_read(store: &dyn Store) {
+    let (_, peer) = two_origins(store).await;
+    let no = agreement(store, 7).await;
+    let most = u64::try_from(MAX_READ_PER_ORIGIN).unwrap();
+    let last = most + 29;
+    let rows: Vec<_> = (0..=last).map(|index| (held(index, no, index), vec![subject(1)])).collect();
+    for part in rows.chunks(1000) {
+        store.absorb(peer, part, &[]).await.unwrap();
+    }
+    hold(store, OWN, no, &[(2, &[1])]).await;
+    for name in ["queued", "filed"] {
+        let queued = store.dirty(no, usize::MAX).await.unwrap();
+        let read = async |bounds: Option<Bounds>| {
+            let found = store.facts(no, &[subject(1)], &queued, bounds.as_ref()).await.unwrap();
+            found.iter().map(|(_, origin, row)| (*origin, row.index)).collect::<Vec<_>>()
+        };
+        let of_peer = |range: std::ops::RangeInclusive<u64>| range.map(|index| (peer, index)).collect::<Vec<_>>();
+        assert_eq!(read(None).await, [vec![(OWN, 2)], of_peer(30..=last)].concat(), "{name}");
+        // Whoever holds more reads of a question about less what that had then.
+        assert_eq!(read(Some(Bounds::from([(peer, last)]))).await, of_peer(29..=last - 1), "{name}");
+        assert_eq!(read(Some(Bounds::from([(peer, 3), (OWN, 3)]))).await, [vec![(OWN, 2)], of_peer(0..=2)].concat());
+        evaluate_all(store, no, &[]).await;
+    }
 }
 
 pub(super) async fn facts_are_found_again_however_many_there_are(store: &dyn Store) {
@@ -117,7 +142,7 @@ pub(super) async fn facts_are_found_again_however_many_there_are(store: &dyn Sto
     evaluate_all(store, no, &[]).await;
     let expected = [(0, OWN, 1), (0, OWN, 2), (0, peer, 9), (1, OWN, 1), (2, peer, 9)];
     assert_eq!(facts(store, no, &[5, 70_001, 69_999]).await, expected);
-    let found = store.facts(no, &keys[..10_000], &[]).await.unwrap();
+    let found = store.facts(no, &keys[..10_000], &[], None).await.unwrap();
     assert_eq!(found.len(), 10_002);
     let bucket = store.bucket_keys(no, subject(5).bucket()).await.unwrap();
     assert!(bucket.is_sorted_by(|a, b| a.key < b.key));

@@ -28,7 +28,7 @@ pub(super) async fn everything_is_there_after_a_restart(at: &mut impl Reopen) {
     assert_eq!(at.store().index_of(peer, record_id(5)).await.unwrap(), Some(5));
     assert_eq!(at.store().drafts(&["draft-1"]).await.unwrap()[0].as_ref().unwrap().index, 299);
     assert_eq!(at.store().dirty_count().await.unwrap(), 1);
-    assert_eq!(at.store().facts(no, &[subject(1)], &[]).await.unwrap().len(), 2);
+    assert_eq!(at.store().facts(no, &[subject(1)], &[], None).await.unwrap().len(), 2);
     assert_eq!(at.store().findings(Some(no), None, 9, 0).await.unwrap().len(), 1);
     assert_eq!(at.store().check().await.unwrap(), Vec::<String>::new());
 }

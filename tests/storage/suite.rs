@@ -23,7 +23,7 @@ macro_rules! cases {
                     a_draft_is_found_again_however_old_it_is,
                     a_note_is_never_replaced_by_a_smaller_one,
                     signed_entries_count_once_the_log_holds_them,
-                    acts_of_all_logs_come_in_order,
+                    acts_of_a_log_on_a_document_come_in_order,
                     of_two_writers_on_one_head_one_wins;
                 payloads:
                     wanted_rows_come_once_and_the_cursor_moves_with_them,
@@ -77,6 +77,7 @@ macro_rules! cases {
                     facts_keep_every_byte,
                     only_held_records_are_facts,
                     facts_are_found_again_however_many_there_are,
+                    of_a_flood_under_one_key_the_latest_facts_are_read,
                     an_evaluation_of_rows_already_taken_is_refused_whole,
                     the_findings_of_a_key_are_replaced_together,
                     findings_come_gravest_first_and_can_be_filtered,

@@ -10,9 +10,9 @@ use hefu_federation::reconcile::key::Key;
 use hefu_federation::tree::Hash;
 use hefu_node::store::records::{Correction, Listing, RecordStore};
 use hefu_node::store::{
-    ActRow, AgreementNo, AgreementStore, BucketKey, BucketRow, DirtyRow, DocumentRow, DraftRow, Early, EvaluatedKey,
-    Found, GuardStore, LeaseRow, LeaseStore, LogStore, OriginNo, OriginRow, OwnRecord, PayloadRow, PayloadStore,
-    ReconcileStore, Search, Store, StoreError, StoreResult, StoredHead, TokenRow, TokenStore,
+    ActRow, AgreementNo, AgreementStore, Bounds, BucketKey, BucketRow, DirtyRow, DocumentRow, DraftRow, Early,
+    EvaluatedKey, Found, GuardStore, LeaseRow, LeaseStore, LogStore, OriginNo, OriginRow, OwnRecord, PayloadRow,
+    PayloadStore, ReconcileStore, Search, Store, StoreError, StoreResult, StoredHead, TokenRow, TokenStore,
 };
 use hefu_schemas::id::{AgreementId, Did, Digest, Origin, RecordId};
 use jiff::civil::Date;
@@ -268,7 +268,7 @@ delegate! {
         read bundle(origin: OriginNo, index: u64) -> Option<(u16, Vec<u8>)>;
         write note_signed(origin: OriginNo, entries: &[(u64, Vec<u8>)]) -> ();
         read signed(origin: OriginNo) -> Vec<(u64, Vec<u8>)>;
-        read acts() -> Vec<ActRow>;
+        read acts(digest: &Digest, origin: OriginNo, most: usize) -> Vec<ActRow>;
     }
     impl PayloadStore {
         read labelled_until(origin: OriginNo, agreement: AgreementNo) -> u64;
@@ -297,7 +297,7 @@ delegate! {
     impl ReconcileStore {
         read dirty(agreement: AgreementNo, limit: usize) -> Vec<DirtyRow>;
         read dirty_count() -> u64;
-        read facts(agreement: AgreementNo, keys: &[Key], dirty: &[DirtyRow]) -> Vec<(usize, OriginNo, PayloadRow)>;
+        read facts(agreement: AgreementNo, keys: &[Key], dirty: &[DirtyRow], bounds: Option<&Bounds>) -> Vec<(usize, OriginNo, PayloadRow)>;
         read cited(agreement: AgreementNo, keys: &[Key]) -> Vec<(usize, OriginNo, PayloadRow)>;
         read concerned(agreement: AgreementNo, origin: OriginNo, rows: &[(PayloadRow, Vec<Key>)]) -> Vec<Key>;
         write commit_evaluations(agreement: AgreementNo, as_of: Date, dirty: &[DirtyRow], evaluated: &[EvaluatedKey], now_ms: i64) -> ();

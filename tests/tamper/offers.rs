@@ -5,11 +5,13 @@ use super::{keys_of, replaced};
 use hefu_federation::base64url;
 use hefu_federation::linkage::Linkage;
 use hefu_federation::proof::sign_detached;
+use hefu_node::exchange::{self, MAX_OFFERS, MAX_UNSIGNED};
 use hefu_node::problem::Code;
 use hefu_node::propose;
-use hefu_node::synthetic::City;
+use hefu_node::synthetic::{City, agreement_terms};
 use hefu_schemas::agreement::Agreement;
 use hefu_schemas::canonical;
+use hefu_schemas::id::AgreementId;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -265,4 +267,85 @@ async fn a_later_version_is_not_proposed_either() {
     let refused = propose::propose(&world.cd.node, draft).await.expect_err("version 2");
     assert_eq!(refused.code, Code::InvalidAgreement, "{refused}");
     assert_eq!(world.cd.node.store.documents().await.unwrap().len(), 1);
+}
+
+/// The list of offers is replaced.
+fn offer_only(world: &World, offers: Vec<Value>) {
+    world.liar.lie(move |path, answer| {
+        let body = canonical::write(&Value::Array(offers.clone())).unwrap();
+        if path == "/v1/agreements" { answer.with_body(body) } else { answer }
+    });
+}
+
+/// An id that no other agreement of the tests has.
+fn numbered(number: usize) -> Value {
+    json!(format!("urn:uuid:01890a5d-ac96-774b-bcce-{number:012x}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_linkage_serves_one_agreement() {
+    let world = World::strangers().await;
+    let known = world.propose().await;
+    let honest = known.linkage.as_ref().unwrap();
+    let kunming = &world.kunming;
+    let exposed = honest.expose();
+    let (secret, label_key) = (exposed[..32].try_into().unwrap(), exposed[32..].try_into().unwrap());
+    for (name, number, linkage, stored) in [
+        ("the same", 1, Linkage::new(1, secret, label_key), 1),
+        ("the same label key", 2, Linkage::new(1, [7; 32], label_key), 1),
+        ("the same secret", 3, Linkage::new(1, secret, [7; 32]), 1),
+        ("another one", 4, Linkage::new(1, [7; 32], [8; 32]), 2),
+    ] {
+        let node = world.copy_of_kunming().await;
+        world.liar.be_honest();
+        pull_from(&node, &world.chengdu).await.unwrap();
+        assert_eq!(node.store.documents().await.unwrap().len(), 1, "{name}");
+        let mut offer = signed_by_chengdu(&world, |document| {
+            document["id"] = numbered(number);
+            document["terms"]["linkage"]["commitment"] = json!(linkage.commitment().to_string());
+        });
+        let id = AgreementId::parse(offer["document"]["id"].as_str().unwrap()).unwrap();
+        let seal = keys_of(kunming).seal.public();
+        let sealed = linkage.seal(id, &kunming.city.did, &seal, [3; 32]).unwrap();
+        offer["linkage"] = serde_json::to_value(sealed).unwrap();
+        offer_only(&world, vec![offer]);
+        pull_from(&node, &world.chengdu).await.unwrap();
+        assert_eq!(node.store.documents().await.unwrap().len(), stored, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn offers_that_nobody_answers_do_not_pile_up() {
+    let world = World::strangers().await;
+    world.propose().await;
+    let node = world.copy_of_kunming().await;
+    let flood = |from: usize| -> Vec<Value> {
+        let one = |number| signed_by_chengdu(&world, |document| document["id"] = numbered(number));
+        (from..from + MAX_OFFERS).map(one).collect()
+    };
+    for from in [0, 100, 200] {
+        offer_only(&world, flood(from));
+        pull_from(&node, &world.chengdu).await.unwrap();
+        assert_eq!(node.store.documents().await.unwrap().len(), MAX_UNSIGNED);
+    }
+    // They keep out what Chengdu alone has signed, and nothing of Kunming's own.
+    let (chengdu, chongqing) = (&world.chengdu, &world.chongqing);
+    let cities = [world.kunming.city.clone(), chengdu.city.clone(), chongqing.city.clone()];
+    let ours = propose::propose(&node, agreement_terms(&cities, node.clock.today("Asia/Shanghai"))).await.unwrap();
+    let offered = exchange::offers(&node, &chongqing.city.did).await.unwrap();
+    let first: Value = serde_json::from_str(offered[0].document.get()).unwrap();
+    assert_eq!((offered.len(), first["id"].as_str()), (MAX_OFFERS, Some(ours.document.id.to_string().as_str())));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agreement_that_is_over_is_kept_only_by_who_has_signed_it() {
+    let world = World::strangers().await;
+    world.propose().await;
+    let node = world.copy_of_kunming().await;
+    let over = signed_by_chengdu(&world, |document| {
+        (document["validFrom"], document["validTo"]) = (json!("2019-09-01"), json!("2020-08-31"));
+    });
+    offer_only(&world, vec![over]);
+    pull_from(&node, &world.chengdu).await.unwrap();
+    assert_eq!(node.store.documents().await.unwrap().len(), 0);
 }

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 /// Most facts of one origin that are evaluated under one key, the latest ones. A person's whole school career has some
 /// tens of events and a connection some tens of steps: what goes beyond is one city flooding its own half, and only
 /// that city's older records are left out.
-pub(super) const MAX_FACTS_PER_ORIGIN: usize = 1024;
+pub const MAX_FACTS_PER_ORIGIN: usize = 1024;
 
 /// One record that stands: nothing corrects it.
 #[derive(Debug, Clone, Copy)]

@@ -26,6 +26,7 @@ mod properties;
 use crate::agreement::Standing;
 use crate::pull::{Check, PayloadState};
 use case::Case;
+pub use case::MAX_FACTS_PER_ORIGIN;
 use finding::Finding;
 use hefu_schemas::agreement::{Calendar, Party};
 use hefu_schemas::id::{Origin, RecordId};

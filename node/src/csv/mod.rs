@@ -191,7 +191,7 @@ impl Import {
     async fn stage(&mut self, columns: &Columns, wanted: Vec<Desired>) -> Outcome<()> {
         let keys: Vec<_> = wanted.iter().map(|desired| desired.key.clone()).collect();
         let mut published: Vec<Vec<PayloadRow>> = wanted.iter().map(|_| Vec::new()).collect();
-        for (position, origin, row) in self.node.store.facts(self.known.no, &keys, &self.queued).await? {
+        for (position, origin, row) in self.node.store.facts(self.known.no, &keys, &self.queued, None).await? {
             if origin == OWN
                 && let Some(rows) = published.get_mut(position)
             {

@@ -32,7 +32,7 @@ pub(super) async fn under(
 ) -> Outcome<Vec<PayloadRow>> {
     let mut queued = node.store.dirty(agreement, MAX_QUEUED).await?;
     queued.retain(|row| keys.contains(&row.key));
-    let facts = node.store.facts(agreement, keys, &queued).await?;
+    let facts = node.store.facts(agreement, keys, &queued, None).await?;
     Ok(facts.into_iter().filter(|(_, of, _)| *of == origin).map(|(_, _, row)| row).collect())
 }
 

@@ -33,7 +33,7 @@ impl Population {
             keys.sort();
             keys.dedup();
             let queued = node.store.dirty(agreement, QUEUED_ROWS).await?;
-            for (position, _, row) in node.store.facts(agreement, &keys, &queued).await? {
+            for (position, _, row) in node.store.facts(agreement, &keys, &queued, None).await? {
                 if row.kind == Some(Kind::EnrollmentConnection) {
                     self.cases.extend(keys.get(position).cloned());
                 }

@@ -8,6 +8,7 @@ mod agreements;
 pub(crate) mod db;
 mod error;
 pub(crate) mod fault;
+mod filed;
 mod head;
 mod lease;
 mod number;
@@ -21,6 +22,7 @@ pub use error::{StoreError, StoreResult};
 
 pub use db::Database;
 pub use db::tables::{Keep, TABLES, Table};
+pub use filed::{Bounds, Filed, MAX_READ_PER_ORIGIN, latest};
 pub use lease::{LeaseRow, LeaseStore, RECONCILER};
 pub use token::{TokenRow, TokenStore};
 
@@ -232,8 +234,8 @@ pub trait LogStore: Send + Sync {
     async fn note_signed(&self, origin: OriginNo, entries: &[(u64, Vec<u8>)]) -> StoreResult<()>;
     /// Those of them that the log holds, by index.
     async fn signed(&self, origin: OriginNo) -> StoreResult<Vec<(u64, Vec<u8>)>>;
-    /// Acts on agreements in all logs, by origin and index.
-    async fn acts(&self) -> StoreResult<Vec<ActRow>>;
+    /// Acts on a document in a log, by index: at most that many, the first ones.
+    async fn acts(&self, digest: &Digest, origin: OriginNo, most: usize) -> StoreResult<Vec<ActRow>>;
 }
 
 /// Payloads, own and of peers.
@@ -353,12 +355,13 @@ pub trait ReconcileStore: Send + Sync {
     /// Number of queued rows.
     async fn dirty_count(&self) -> StoreResult<u64>;
     /// Held rows filed under these keys (stored facts and `dirty` ones given), payloads included, and under `entry` keys the invalid
-    /// and quarantined ones too: (position in `keys`, origin, row).
+    /// and quarantined ones too: (position in `keys`, origin, row). Of each origin the [`latest`] of them below the bounds.
     async fn facts(
         &self,
         agreement: AgreementNo,
         keys: &[Key],
         dirty: &[DirtyRow],
+        bounds: Option<&Bounds>,
     ) -> StoreResult<Vec<(usize, OriginNo, PayloadRow)>>;
     /// Held rows that `record` keys among these have in sight besides those who cite: the record that the key names, its
     /// corrections, its withdrawal, and what the same city files under its corrections. Only rows of this agreement:

@@ -48,8 +48,9 @@ pub(super) const FORGET_NOTED: &str = "DELETE FROM signed_entry WHERE origin = $
 /// Those of a log, as far as it is held.
 pub(super) const SIGNED: &str = "SELECT s.idx, s.data FROM signed_entry s JOIN head h ON h.origin = s.origin \
      WHERE s.origin = $1 AND s.idx < h.size ORDER BY s.idx";
-/// All acts.
-pub(super) const ACTS: &str = "SELECT origin, idx, digest, act, on_date, t FROM agreement_act ORDER BY origin, idx";
+/// The first acts of a log on a document.
+pub(super) const ACTS: &str = "SELECT origin, idx, digest, act, on_date, t FROM agreement_act \
+     WHERE digest = $1 AND origin = $2 ORDER BY idx LIMIT $3";
 
 /// The search cursor of an agreement's label.
 pub(super) const LABEL_CURSOR: &str = "SELECT until FROM label_cursor WHERE origin = $1 AND agreement = $2";
@@ -175,7 +176,8 @@ pub(super) const LEASES: &str = "SELECT name, holder, fence, until_ms, since_ms,
      WHERE substr(name, 1, length($1)) = $1 ORDER BY name";
 /// Rows of which the registry is made: none is ever taken away.
 pub(super) const REGISTRY_VERSION: &str = "SELECT (SELECT COUNT(*) FROM origin) + (SELECT COUNT(*) FROM document) \
-     + (SELECT COUNT(*) FROM agreement_proof) + (SELECT COUNT(*) FROM agreement_act) + (SELECT COUNT(*) FROM linkage)";
+     + (SELECT COUNT(*) FROM agreement_proof) + (SELECT COUNT(*) FROM linkage) \
+     + (SELECT COUNT(*) FROM document d JOIN agreement_act a ON a.digest = d.digest)";
 /// Gives a lease back. The fence stays, so that the next holder's is larger.
 pub(super) const RELEASE: &str = "UPDATE lease SET holder = NULL WHERE name = $1 AND holder = $2";
 /// Notes a nonce.

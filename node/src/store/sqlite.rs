@@ -180,13 +180,14 @@ async fn is_at_rest(conn: &mut SqliteConnection) -> sqlx::Result<bool> {
 }
 
 /// The migrations, built into the program: version, name, statements.
-const MIGRATIONS: [(i64, &str, &str); 6] = [
+const MIGRATIONS: [(i64, &str, &str); 7] = [
     (1, "store", include_str!("../../migrations/sqlite/0001_store.sql")),
     (2, "references", include_str!("../../migrations/sqlite/0002_references.sql")),
     (3, "token", include_str!("../../migrations/sqlite/0003_token.sql")),
     (4, "corrections", include_str!("../../migrations/sqlite/0004_corrections.sql")),
     (5, "lease", include_str!("../../migrations/sqlite/0005_lease.sql")),
     (6, "smaller_rows", include_str!("../../migrations/sqlite/0006_smaller_rows.sql")),
+    (7, "acts_by_digest", include_str!("../../migrations/sqlite/0007_acts_by_digest.sql")),
 ];
 
 fn migrator() -> Migrator {

@@ -9,7 +9,7 @@ use hefu_node::store::{
     ActRow, DraftRow, LogStore, OWN, OriginNo, OriginRow, OwnRecord, PayloadRow, SEQUENCER, StoreError, StoreResult,
     StoredHead,
 };
-use hefu_schemas::id::{Did, Origin};
+use hefu_schemas::id::{Did, Digest, Origin};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -211,7 +211,8 @@ impl LogStore for Memory {
             Ok(log.signed.range(..log.size).map(|(index, data)| (*index, data.clone())).collect())
         })
     }
-    async fn acts(&self) -> StoreResult<Vec<ActRow>> {
-        self.read("acts", |model| Ok(model.acts.values().cloned().collect()))
+    async fn acts(&self, digest: &Digest, origin: OriginNo, most: usize) -> StoreResult<Vec<ActRow>> {
+        let is_one = |row: &&ActRow| row.digest == *digest && row.origin == origin;
+        self.read("acts", |model| Ok(model.acts.values().filter(is_one).take(most).cloned().collect()))
     }
 }

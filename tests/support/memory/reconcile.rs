@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use hefu_federation::reconcile::finding::{Finding, Severity};
 use hefu_federation::reconcile::key::Key;
 use hefu_node::store::{
-    AgreementNo, BucketKey, BucketRow, DirtyRow, EvaluatedKey, OriginNo, PayloadRow, ReconcileStore, StoreResult,
+    AgreementNo, Bounds, BucketKey, BucketRow, DirtyRow, EvaluatedKey, OriginNo, PayloadRow, ReconcileStore,
+    StoreResult, latest,
 };
 use hefu_schemas::id::Digest;
 use jiff::civil::Date;
@@ -22,22 +23,26 @@ impl Model {
         facts.into_iter().flatten().copied()
     }
 
-    fn facts(&self, agreement: AgreementNo, keys: &[Key], dirty: &[DirtyRow]) -> Vec<(usize, OriginNo, PayloadRow)> {
+    fn facts(
+        &self,
+        agreement: AgreementNo,
+        keys: &[Key],
+        dirty: &[DirtyRow],
+        bounds: Option<&Bounds>,
+    ) -> Vec<(usize, OriginNo, PayloadRow)> {
         let mut queued: BTreeMap<&Key, Vec<Place>> = BTreeMap::new();
         for row in dirty.iter().filter(|row| row.agreement == agreement) {
             queued.entry(&row.key).or_default().extend(row.index.map(|index| (row.origin, index)));
         }
-        let mut found = Vec::new();
-        for (position, key) in keys.iter().enumerate() {
+        let filed = keys.iter().enumerate().flat_map(|(position, key)| {
             let waiting = queued.get(key).into_iter().flatten().copied();
-            let places: BTreeSet<Place> = self.filed(agreement, key).chain(waiting).collect();
-            for (origin, index) in places {
-                let row = self.row_at(origin, index).filter(|row| row.agreement == agreement);
-                let row = row.filter(|row| is_fact(key, row.state));
-                found.extend(row.map(|row| (position, origin, row.clone())));
-            }
-        }
-        found
+            self.filed(agreement, key).chain(waiting).map(move |(origin, index)| (position, origin, index))
+        });
+        let fact = |(position, origin, index): (usize, OriginNo, u64)| {
+            let row = self.row_at(origin, index).filter(|row| row.agreement == agreement)?;
+            is_fact(keys.get(position)?, row.state).then(|| (position, origin, row.clone()))
+        };
+        latest(filed.collect(), bounds).into_iter().filter_map(fact).collect()
     }
 
     fn commit(&mut self, agreement: AgreementNo, dirty: &[DirtyRow], evaluated: &[EvaluatedKey]) -> StoreResult<()> {
@@ -113,8 +118,9 @@ impl ReconcileStore for Memory {
         agreement: AgreementNo,
         keys: &[Key],
         dirty: &[DirtyRow],
+        bounds: Option<&Bounds>,
     ) -> StoreResult<Vec<(usize, OriginNo, PayloadRow)>> {
-        self.read("facts", |model| Ok(model.facts(agreement, keys, dirty)))
+        self.read("facts", |model| Ok(model.facts(agreement, keys, dirty, bounds)))
     }
     async fn cited(&self, agreement: AgreementNo, keys: &[Key]) -> StoreResult<Vec<(usize, OriginNo, PayloadRow)>> {
         self.read("cited", |model| {

@@ -6,7 +6,7 @@ use super::session::{Row, Session, query, scalar};
 use super::transaction;
 use super::value::{Sql, locking};
 use super::{Database, write};
-use crate::store::number::{act, count, damaged, fixed, int, of_act, unsigned};
+use crate::store::number::{act, count, damaged, fixed, int, limit, of_act, unsigned};
 use crate::store::{
     ActRow, AgreementNo, LogStore, OWN, OriginNo, OriginRow, OwnRecord, SEQUENCER, StoreError, StoreResult, StoredHead,
     sql,
@@ -171,8 +171,9 @@ impl LogStore for Database {
         rows.iter().map(|row| Ok((unsigned(row.get(0)?, "signed_entry: idx")?, row.get(1)?))).collect()
     }
 
-    async fn acts(&self) -> StoreResult<Vec<ActRow>> {
-        let rows = query(sql::ACTS).fetch_all(&mut self.reader().await?).await?;
+    async fn acts(&self, digest: &Digest, origin: OriginNo, most: usize) -> StoreResult<Vec<ActRow>> {
+        let query = query(sql::ACTS).bind(digest.0.as_slice()).bind(origin.0).bind(limit(most));
+        let rows = query.fetch_all(&mut self.reader().await?).await?;
         rows.iter().map(act_row).collect()
     }
 }

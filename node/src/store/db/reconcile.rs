@@ -9,7 +9,8 @@ use super::write::NOTHING_FILED;
 use super::{Database, cited, evaluate, facts, packed, write};
 use crate::store::number::{damaged, fixed, int, limit, of_severity, severity, unsigned};
 use crate::store::{
-    AgreementNo, BucketKey, BucketRow, DirtyRow, EvaluatedKey, OriginNo, PayloadRow, ReconcileStore, StoreResult, sql,
+    AgreementNo, Bounds, BucketKey, BucketRow, DirtyRow, EvaluatedKey, OriginNo, PayloadRow, ReconcileStore,
+    StoreResult, latest, sql,
 };
 use async_trait::async_trait;
 use hefu_federation::pull::PayloadState;
@@ -59,6 +60,7 @@ impl ReconcileStore for Database {
         agreement: AgreementNo,
         keys: &[Key],
         dirty: &[DirtyRow],
+        bounds: Option<&Bounds>,
     ) -> StoreResult<Vec<(usize, OriginNo, PayloadRow)>> {
         let mut tx = self.snapshot().await?;
         let mut filed = facts::filed(&mut tx, agreement, keys).await?;
@@ -68,6 +70,7 @@ impl ReconcileStore for Database {
                 filed.insert((*position, row.origin, index));
             }
         }
+        let filed = latest(filed, bounds);
         // Each row is read once, in the order of the table, also when several keys share it.
         let wanted: BTreeSet<(OriginNo, u64)> = filed.iter().map(|(_, origin, index)| (*origin, *index)).collect();
         let judged = facts::judged(&mut tx, &wanted.into_iter().collect::<Vec<_>>()).await?;

@@ -10,10 +10,11 @@ use sqlx::postgres::PgPool;
 use sqlx::{AssertSqlSafe, Postgres, Transaction};
 
 /// The migrations, built into the program: version, name, statements.
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "store", include_str!("../../../migrations/postgres/0001_store.sql")),
     (2, "lease", include_str!("../../../migrations/postgres/0002_lease.sql")),
     (3, "smaller_rows", include_str!("../../../migrations/postgres/0003_smaller_rows.sql")),
+    (4, "acts_by_digest", include_str!("../../../migrations/postgres/0004_acts_by_digest.sql")),
 ];
 /// What was applied. The digest tells whether a released migration was edited.
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migration (version bigint PRIMARY KEY, name text NOT NULL, \

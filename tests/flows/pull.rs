@@ -8,6 +8,7 @@ use hefu_node::pull::{entries_at, entries_between};
 use hefu_node::store::OWN;
 use hefu_node::synthetic::{Part, Population};
 use hefu_tests::draft::{day, id_of, record_id};
+use hefu_tests::node::listen;
 use hefu_tests::{TestFederation, check_log};
 use serde_json::json;
 use sqlx::Connection;
@@ -110,7 +111,9 @@ async fn a_pull_that_breaks_off_anywhere_goes_on_where_it_ended() {
     let (origin, no) = (peer.row(node).await.no, federation.known(1).no);
     let (mut failures, mut without_records) = (0, 0);
     for share in [0, 300, 2_000, 5_000, 12_000, 30_000, 60_000, 90_000, 120_000, 200_000, 10_000_000] {
-        let front = TcpListener::bind(node.address()).await.unwrap();
+        let front = listen(node.address()).unwrap();
+        front.set_nonblocking(true).unwrap();
+        let front = TcpListener::from_std(front).unwrap();
         let serving = tokio::spawn(async move {
             while let Ok((near, _)) = front.accept().await {
                 tokio::spawn(pass(near, hidden, share));

@@ -10,6 +10,7 @@ use hefu_schemas::id::AgreementId;
 use hefu_schemas::student_status::{Event, Status};
 use hefu_tests::certificate::certificates;
 use hefu_tests::draft::{day, id_of};
+use hefu_tests::node::listen;
 use hefu_tests::{TestFederation, TestNode};
 use jiff::civil::Date;
 use rustls_pki_types::pem::PemObject;
@@ -118,7 +119,7 @@ fn answering(peer: &TestNode, answer: Vec<u8>) -> actix_web::dev::ServerHandle {
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ServerConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13]);
     let tls = tls.unwrap().with_no_client_auth().with_single_cert(vec![chain], key).unwrap();
-    let listener = std::net::TcpListener::bind(peer.address()).unwrap();
+    let listener = listen(peer.address()).unwrap();
     let app = move || {
         let answer = answer.clone();
         App::new().default_service(web::to(move || std::future::ready(HttpResponse::Ok().body(answer.clone()))))

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// How often an open is tried again while a starting program still holds a copy of the folder's lock.
+/// How often something is tried again of which a starting program may still hold a copy: the lock of a folder, a listener.
 const LOCK_TRIES: u32 = 50;
 /// Time between two tries.
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
@@ -74,6 +74,21 @@ impl std::fmt::Debug for Running {
 /// When there is no free port.
 pub fn reserve() -> (TcpSocket, SocketAddr) {
     keep_port().expect("a free port of loopback")
+}
+
+/// Listens at a kept address. Other tests of this process start programs: between fork and exec such a child holds a copy of a listener
+/// that was closed here, briefly.
+///
+/// # Errors
+/// Somebody else listens there.
+pub fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    for _ in 0..LOCK_TRIES {
+        match TcpListener::bind(address) {
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => std::thread::sleep(LOCK_PAUSE),
+            bound => return bound,
+        }
+    }
+    TcpListener::bind(address)
 }
 
 impl TestNode {
@@ -208,7 +223,7 @@ impl TestNode {
     /// # Errors
     /// A door cannot be opened.
     pub fn serve(&mut self) -> Outcome<()> {
-        let listener = TcpListener::bind(self.address).map_err(|error| Problem::new(Code::Configuration, error))?;
+        let listener = listen(self.address).map_err(|error| Problem::new(Code::Configuration, error))?;
         self.serve_on(listener)
     }
 

@@ -27,6 +27,8 @@ const MAX_OFFERS_LEN: usize = 8 * 1024 * 1024;
 pub const MAX_OFFERS: usize = 64;
 /// Most agreements that a party has signed and we have not: what it offers beyond them waits until one is signed or over.
 pub const MAX_UNSIGNED: usize = 64;
+/// Most of them with those that are over: what is kept is not taken away.
+const MAX_LEFT: usize = 1024;
 
 /// One agreement as a node serves it to a party.
 #[derive(Serialize, Deserialize)]
@@ -173,13 +175,14 @@ async fn new_document(node: &Node, document: &Agreement, proofs: &[(Origin, Vec<
         return Err(refused("its last day has passed, and this node has not signed it"));
     }
     let snapshot = node.registry.snapshot();
-    let unsigned = |signer: &Origin| {
+    let room = |signer: &Origin| {
         let signed = |known: &&Arc<Known>| known.proofs.iter().any(|(party, _)| party == signer);
-        let open = |known: &&Arc<Known>| !known.acts.contains_key(&node.origin) && !is_over(node, &known.document);
-        snapshot.iter().filter(signed).filter(open).count()
+        let left = snapshot.iter().filter(signed).filter(|known| !known.acts.contains_key(&node.origin));
+        let open = left.clone().filter(|known| !is_over(node, &known.document)).count();
+        open < MAX_UNSIGNED && left.count() < MAX_LEFT
     };
     // Of several who have signed it one with room is enough: no party uses up that of another one.
-    let has_room = proofs.iter().any(|(signer, _)| unsigned(signer) < MAX_UNSIGNED);
+    let has_room = proofs.iter().any(|(signer, _)| room(signer));
     has_room.then_some(()).ok_or_else(|| refused("too many agreements of this party wait for our signature"))
 }
 
@@ -187,10 +190,15 @@ fn is_over(node: &Node, document: &Agreement) -> bool {
     document.valid_to < node.clock.today(&document.terms.time_zone)
 }
 
-/// Labels tell the agreements of records apart, and references of one agreement say nothing in another: no two have a secret in common.
-fn alone_in_its_agreement(node: &Node, document: &Agreement, linkage: &Linkage) -> Outcome<()> {
+/// Labels tell the agreements of records apart, and references of one agreement say nothing in another: no two that we sign have a
+/// secret in common. What we have not signed stands in nobody's way.
+///
+/// # Errors
+/// `invalid-agreement`.
+pub(crate) fn alone_in_its_agreement(node: &Node, document: &Agreement, linkage: &Linkage) -> Outcome<()> {
     let same = |known: &Arc<Known>| {
-        let other = known.linkage.as_ref().filter(|_| known.document.id != document.id);
+        let is_another = known.document.id != document.id && known.acts.contains_key(&node.origin);
+        let other = known.linkage.as_ref().filter(|_| is_another);
         other.is_some_and(|other| other.shares_with(linkage))
     };
     if node.registry.snapshot().iter().any(same) {

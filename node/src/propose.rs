@@ -3,7 +3,7 @@
 
 use crate::Node;
 use crate::clock::random;
-use crate::exchange::advance;
+use crate::exchange::{advance, alone_in_its_agreement};
 use crate::problem::{Code, Outcome, Problem};
 use crate::registry::Known;
 use crate::ring::ring_of;
@@ -88,7 +88,11 @@ pub async fn sign(node: &Arc<Node>, id: AgreementId) -> Outcome<Arc<Known>> {
 /// The entry first: a proof without its entry would promise what the log does not say. Repeating is harmless.
 async fn sign_document(node: &Arc<Node>, document: &Agreement) -> Outcome<()> {
     let _one_at_a_time = node.acting.lock().await;
-    let signed = node.registry.by_digest(&document.digest).is_some_and(|known| known.acts.contains_key(&node.origin));
+    let known = node.registry.by_digest(&document.digest);
+    if let Some(linkage) = known.as_ref().and_then(|known| known.linkage.as_ref()) {
+        alone_in_its_agreement(node, document, linkage)?;
+    }
+    let signed = known.is_some_and(|known| known.acts.contains_key(&node.origin));
     if !signed {
         let act = NewAct { digest: document.digest, act: Act::Sign, on: None };
         node.sequencer.append_act(act).await.inspect_err(|_| node.registry.doubt())?;

@@ -8,7 +8,7 @@ use hefu_schemas::agreement::Agreement;
 use hefu_schemas::id::{AgreementId, Digest, Origin};
 use jiff::civil::Date;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
 /// One version of an agreement with all that is known of it.
@@ -56,8 +56,10 @@ pub type Snapshot = Arc<Vec<Arc<Known>>>;
 pub struct Registry {
     /// Locked only to swap or clone the pointer.
     current: RwLock<Snapshot>,
-    /// The store may know more than the snapshot: a change or the reading of it failed.
-    doubted: AtomicBool,
+    /// How often the store was said to know more than the snapshot.
+    doubts: AtomicU64,
+    /// How many of these doubts had come when the reading began that made the snapshot.
+    settled: AtomicU64,
     /// One reading at a time: what an earlier one has read may not replace what a later one has.
     reading: tokio::sync::Mutex<()>,
 }
@@ -83,9 +85,13 @@ impl Registry {
         self.snapshot().iter().rev().find(|known| known.no == no).cloned()
     }
 
-    /// Notes that a change to agreements or acts failed, which the store may have made all the same.
+    /// Notes that the store may know more: a change was made that is not read yet, or failed and may have been made all the same.
     pub fn doubt(&self) {
-        self.doubted.store(true, Ordering::Release);
+        self.doubts.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn is_settled(&self) -> bool {
+        self.settled.load(Ordering::Acquire) >= self.doubts.load(Ordering::Acquire)
     }
 
     /// Reads everything anew if there is a doubt: nobody else would, since a change that was made is no news to the next round.
@@ -93,7 +99,12 @@ impl Registry {
     /// # Errors
     /// As [`Self::reload`].
     pub async fn settle(&self, store: &dyn Store) -> StoreResult<()> {
-        if self.doubted.load(Ordering::Acquire) { self.reload(store).await } else { Ok(()) }
+        if self.is_settled() {
+            return Ok(());
+        }
+        let _one_at_a_time = self.reading.lock().await;
+        // Somebody else has read it meanwhile.
+        if self.is_settled() { Ok(()) } else { self.read(store).await }
     }
 
     /// Reads everything anew from the store.
@@ -101,13 +112,13 @@ impl Registry {
     /// # Errors
     /// The store fails, or a stored document no longer reads.
     pub async fn reload(&self, store: &dyn Store) -> StoreResult<()> {
-        // Before it reads: a doubt that comes meanwhile stays.
-        self.doubted.store(false, Ordering::Release);
+        let _one_at_a_time = self.reading.lock().await;
         self.read(store).await.inspect_err(|_| self.doubt())
     }
 
     async fn read(&self, store: &dyn Store) -> StoreResult<()> {
-        let _one_at_a_time = self.reading.lock().await;
+        // Before it reads: a doubt that comes meanwhile stays, and nobody is told that it is settled until it is.
+        let doubts = self.doubts.load(Ordering::Acquire);
         let origins: BTreeMap<_, _> = store.origins().await?.into_iter().map(|row| (row.origin, row.no)).collect();
         let mut all = Vec::new();
         for row in store.documents().await? {
@@ -118,6 +129,7 @@ impl Registry {
             Ok(mut guard) => *guard = snapshot,
             Err(poisoned) => *poisoned.into_inner() = snapshot,
         }
+        self.settled.store(doubts, Ordering::Release);
         Ok(())
     }
 }

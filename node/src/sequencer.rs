@@ -260,10 +260,12 @@ impl Writer {
         // From here on the entries may be durable, also when the answer of the database is lost: whoever asks again finds the
         // drafts published, and must not get receipts before their note.
         self.unpublished = true;
+        let appended = self.parts.store.append_own(fence, &plan, &rows, &act_rows).await;
         if !acts.is_empty() {
+            // Now, not before: somebody may have read everything anew in between. The next records find what these acts say.
             self.registry.doubt();
         }
-        self.parts.store.append_own(fence, &plan, &rows, &act_rows).await.map_err(|error| self.refused(error))?;
+        appended.map_err(|error| self.refused(error))?;
         // A crash here leaves an unsigned head: at the next start it is read back, hashed and signed.
         if let Err(problem) = self.read_back(&plan).await {
             if problem.code == Code::Damaged {

@@ -3,7 +3,7 @@
 use crate::problem::{Code, Outcome, Problem};
 
 /// Runs work to its end in a task of its own: a client that goes away meanwhile takes nothing back half-way, and a fault of the
-/// program in it ends the work alone.
+/// program in it ends the work alone. Where the node itself stops, what is under way ends as in a crash.
 ///
 /// # Errors
 /// Those of the work; `internal` when it panicked.

@@ -10,11 +10,11 @@ use hefu_node::problem::{Code, Outcome};
 use hefu_node::publish::Options;
 use hefu_node::sequencer::NewAct;
 use hefu_node::store::{DraftRow, OWN, OriginRow, SEQUENCER};
-use hefu_node::{group, guard, pull, reconcile};
+use hefu_node::{group, guard, pull, reconcile, standing};
 use hefu_schemas::id::Digest;
 use hefu_tests::check::check_stored;
 use hefu_tests::draft::day;
-use hefu_tests::node::{join_folder, publish_lines};
+use hefu_tests::node::{self, join_folder, publish_lines, stage};
 use hefu_tests::{TestFederation, TestNode, postgres, until};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -150,7 +150,23 @@ async fn servers_of_one_city_do_everything_beside_each_other() {
         status["servers"].as_array().unwrap().len() == 3
     })
     .await;
+    a_suspension_by_another_server_counts_at_once(&federation, &first, &second).await;
     check(&servers).await;
+}
+
+/// What was read by one server before another one suspended the agreement is not appended behind that.
+async fn a_suspension_by_another_server_counts_at_once(
+    federation: &TestFederation,
+    one: &Arc<Node>,
+    other: &Arc<Node>,
+) {
+    let (id, drafts) = (federation.agreement.unwrap(), federation.drafts(0));
+    let line = drafts.enter(&drafts.subject(60_000), day(-2)).to_string().into_bytes();
+    let staged = stage(other, vec![line], Options::default()).await.unwrap();
+    standing::act(one, id, Act::Suspend, None).await.unwrap();
+    let size = one.store.head(OWN).await.unwrap().size;
+    assert_eq!(node::append(staged).await.unwrap_err().code, Code::AgreementNotOpen);
+    assert_eq!(one.store.head(OWN).await.unwrap().size, size);
 }
 
 #[tokio::test(flavor = "multi_thread")]

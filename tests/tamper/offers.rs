@@ -300,6 +300,9 @@ async fn a_linkage_serves_one_agreement() {
         world.liar.be_honest();
         pull_from(&node, &world.chengdu).await.unwrap();
         assert_eq!(node.store.documents().await.unwrap().len(), 1, "{name}");
+        let unsigned = world.copy_of_kunming().await;
+        pull_from(&unsigned, &world.chengdu).await.unwrap();
+        propose::sign(&node, known.document.id).await.unwrap();
         let mut offer = signed_by_chengdu(&world, |document| {
             document["id"] = numbered(number);
             document["terms"]["linkage"]["commitment"] = json!(linkage.commitment().to_string());
@@ -311,6 +314,14 @@ async fn a_linkage_serves_one_agreement() {
         offer_only(&world, vec![offer]);
         pull_from(&node, &world.chengdu).await.unwrap();
         assert_eq!(node.store.documents().await.unwrap().len(), stored, "{name}");
+
+        // What is not signed stands in nobody's way; of two of them one can be signed.
+        pull_from(&unsigned, &world.chengdu).await.unwrap();
+        assert_eq!(unsigned.store.documents().await.unwrap().len(), 2, "{name}");
+        propose::sign(&unsigned, known.document.id).await.unwrap();
+        let second = propose::sign(&unsigned, id).await.is_ok();
+        let has_acted = unsigned.registry.by_id(id).unwrap().acts.contains_key(&kunming.city.origin);
+        assert_eq!((second, has_acted), (stored == 2, stored == 2), "{name}");
     }
 }
 

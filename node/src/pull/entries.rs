@@ -109,9 +109,11 @@ impl Round<'_> {
         self.head = plan.head;
         self.report.entries += new;
         self.report.size = self.head.range.size();
-        // Of a document that is not known yet they are read when it comes.
         if acts.iter().any(|act| self.node.registry.by_digest(&act.digest).is_some()) {
             self.node.registry.reload(self.node.store.as_ref()).await?;
+        } else if !acts.is_empty() {
+            // Of a document that is not known yet they are read when it comes; it may be coming just now.
+            self.node.registry.doubt();
         }
         for Labels { known, first, rows, until } in labels {
             let fresh = match self.fresh.entry(known.no) {

@@ -127,6 +127,8 @@ impl Writer {
     async fn took(&mut self, fence: i64) -> Outcome<()> {
         (self.head, self.fence) = (None, Some(fence));
         (self.turn.fence, self.turn.since) = (Some(fence), Instant::now());
+        // Whoever held it before may have appended acts.
+        self.registry.doubt();
         let Some(ring) = &self.turn.ring else { return Ok(()) };
         match guard::resume(&self.parts, ring).await {
             Ok(Ok(())) => {

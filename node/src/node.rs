@@ -235,6 +235,20 @@ pub async fn open_database(config: &Config, folder: &Folder) -> Outcome<Database
     })
 }
 
+/// Clients for the peers; one whose certificate no longer reads is left out.
+async fn reachable(store: &dyn Store, identity: &Arc<Identity>, config: &Config) -> Outcome<Vec<Client>> {
+    let client = |row: &OriginRow| {
+        Client::new(identity.clone(), &row.origin, row.ca_pem.as_deref(), config.allow_private_addresses).ok()
+    };
+    Ok(followed(store).await?.iter().filter_map(client).collect())
+}
+
+async fn followed(store: &dyn Store) -> Outcome<Vec<OriginRow>> {
+    let mut rows = store.origins().await?;
+    rows.retain(|row| row.no != OWN);
+    Ok(rows)
+}
+
 impl Node {
     /// Opens a node: lock, settings, keys, database, guard, sequencer. `confirm_guard` lets it sign although its guard file is
     /// missing and no peer answers.
@@ -278,15 +292,7 @@ impl Node {
             clock: clock.clone(),
             holder: member.holder.clone(),
         };
-        let peers: Vec<Client> = store
-            .origins()
-            .await?
-            .iter()
-            .filter(|row| row.no != OWN)
-            .filter_map(|row| {
-                Client::new(identity.clone(), &row.origin, row.ca_pem.as_deref(), config.allow_private_addresses).ok()
-            })
-            .collect();
+        let peers = reachable(store.as_ref(), &identity, &config).await?;
         let verdict = guard::check(&parts, &ring, &peers, confirm_guard, member.shared).await?;
         let registry = Arc::new(Registry::default());
         registry.reload(store.as_ref()).await?;
@@ -350,9 +356,7 @@ impl Node {
     /// # Errors
     /// The store fails.
     pub async fn peers(&self) -> Outcome<Vec<OriginRow>> {
-        let mut rows = self.store.origins().await?;
-        rows.retain(|row| row.no != OWN);
-        Ok(rows)
+        followed(self.store.as_ref()).await
     }
 
     /// The lock under which a peer is pulled.

@@ -230,12 +230,10 @@ impl Writer {
         Ok(())
     }
 
-    /// The lease is newly ours under another fence: whoever held it before may have stopped between its append and its note, and may
-    /// have appended acts.
+    /// The lease is newly ours under another fence: whoever held it before may have stopped between its append and its note.
     fn under(&mut self, fence: i64) {
         if self.fence.replace(fence) != Some(fence) {
             (self.head, self.unpublished) = (None, true);
-            self.registry.doubt();
         }
     }
 

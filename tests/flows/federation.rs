@@ -168,3 +168,29 @@ async fn an_act_that_comes_while_agreements_are_read_is_not_forgotten() {
     let known = node.registry.by_id(id).unwrap();
     assert!(!known.standing().is_open_at(&node.origin, u64::MAX), "it is suspended");
 }
+
+/// A reading answers the doubts that had come before it, and no others; what is in no doubt is not read.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doubt_that_comes_while_agreements_are_read_is_settled_by_the_next_reading() {
+    let mut federation = two().await;
+    let faults = with_faults(&mut federation, 0).await;
+    let node = federation.node(0).node();
+    let settle = || node.registry.settle(node.store.as_ref());
+    settle().await.unwrap();
+    node.registry.doubt();
+    let mut held = faults.hold("documents", 1);
+    let reading = settle();
+    tokio::pin!(reading);
+    tokio::select! {
+        _ = &mut reading => panic!("it is held"),
+        is_reached = held.reached() => assert!(is_reached),
+    }
+    node.registry.doubt();
+    held.go();
+    reading.await.unwrap();
+    for (name, readings) in [("the second doubt", 1), ("nothing new", 0)] {
+        faults.begin(None);
+        settle().await.unwrap();
+        assert_eq!(faults.end().0.get("documents").copied().unwrap_or(0), readings, "{name}");
+    }
+}

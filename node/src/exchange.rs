@@ -25,10 +25,11 @@ use std::sync::Arc;
 const MAX_OFFERS_LEN: usize = 8 * 1024 * 1024;
 /// Most agreements of one list.
 pub const MAX_OFFERS: usize = 64;
-/// Most agreements that a party has signed and we have not: what it offers beyond them waits until one is signed or over.
+/// Most agreements that a party has signed and we have not: what it offers beyond them waits until one is signed or over. One list
+/// is compared with what was known before it: [`MAX_OFFERS`] less one can come to be over it.
 pub const MAX_UNSIGNED: usize = 64;
 /// Most of them with those that are over: what is kept is not taken away.
-const MAX_LEFT: usize = 1024;
+pub const MAX_LEFT: usize = 1024;
 
 /// One agreement as a node serves it to a party.
 #[derive(Serialize, Deserialize)]
@@ -68,7 +69,7 @@ pub async fn offers(node: &Node, to: &Did) -> Outcome<Vec<Offer>> {
     let names = |known: &&Arc<Known>| known.document.parties.iter().any(|party| party.did == *to);
     let mut all: Vec<&Arc<Known>> = snapshot.iter().filter(names).collect();
     // What others have offered to both of us, or is over, keeps nothing of ours out of the list.
-    all.sort_by_key(|known| {
+    all.sort_by_cached_key(|known| {
         (is_over(node, &known.document), !known.acts.contains_key(&node.origin), Reverse(known.no))
     });
     for known in all.into_iter().take(MAX_OFFERS) {
@@ -102,16 +103,18 @@ pub async fn agreements(node: &Arc<Node>, peer: &OriginRow, ring: &KeyRing, clie
     let answer = answer.ok_or_else(|| misbehaved("v1/agreements is missing".to_owned()))?;
     let offers: Vec<Offer> =
         serde_json::from_slice(&answer).map_err(|error| misbehaved(format!("agreements: {error}")))?;
+    let mut changed = false;
     for offer in offers.iter().take(MAX_OFFERS) {
         match accept(node, peer, ring, offer).await {
-            // At once: the next offer is compared with it.
-            Ok(true) => node.registry.reload(node.store.as_ref()).await?,
-            Ok(false) => {}
+            Ok(new) => changed |= new,
             // One bad offer does not hide the others.
             Err(problem) => {
                 tracing::warn!(origin = %peer.origin, detail = %problem.detail, "an offered agreement was refused")
             }
         }
+    }
+    if changed {
+        node.registry.reload(node.store.as_ref()).await?;
     }
     advance(node).await
 }

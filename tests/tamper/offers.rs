@@ -3,11 +3,13 @@
 use super::world::{World, agreement, peer, pull_from};
 use super::{keys_of, replaced};
 use hefu_federation::base64url;
+use hefu_federation::entry::Act;
 use hefu_federation::linkage::Linkage;
 use hefu_federation::proof::sign_detached;
-use hefu_node::exchange::{self, MAX_OFFERS, MAX_UNSIGNED};
+use hefu_node::exchange::{self, MAX_LEFT, MAX_OFFERS, MAX_UNSIGNED};
 use hefu_node::problem::Code;
 use hefu_node::propose;
+use hefu_node::sequencer::NewAct;
 use hefu_node::synthetic::{City, agreement_terms};
 use hefu_schemas::agreement::Agreement;
 use hefu_schemas::canonical;
@@ -352,11 +354,52 @@ async fn offers_that_nobody_answers_do_not_pile_up() {
 async fn an_agreement_that_is_over_is_kept_only_by_who_has_signed_it() {
     let world = World::strangers().await;
     world.propose().await;
+    for (name, days, has_signed, stored) in [
+        ("over", OVER, false, 0),
+        ("over, and our log says that we signed it", OVER, true, 1),
+        ("not over", None, false, 1),
+    ] {
+        let node = world.copy_of_kunming().await;
+        let offer = signed_by_chengdu(&world, |document| on_days(document, days));
+        if has_signed {
+            let digest = Agreement::read(&canonical::write(&offer["document"]).unwrap()).unwrap().digest;
+            node.sequencer.append_act(NewAct { digest, act: Act::Sign, on: None }).await.unwrap();
+        }
+        offer_only(&world, vec![offer]);
+        pull_from(&node, &world.chengdu).await.unwrap();
+        assert_eq!(node.store.documents().await.unwrap().len(), stored, "{name}");
+    }
+}
+
+/// The first and the last day of an agreement that is over.
+const OVER: Option<(&str, &str)> = Some(("2019-09-01", "2020-08-31"));
+
+fn on_days(document: &mut Value, days: Option<(&str, &str)>) {
+    if let Some((first, last)) = days {
+        (document["validFrom"], document["validTo"]) = (json!(first), json!(last));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn agreements_of_a_party_that_came_to_be_over_unsigned_are_kept_up_to_a_number() {
+    let world = World::strangers().await;
+    world.propose().await;
     let node = world.copy_of_kunming().await;
-    let over = signed_by_chengdu(&world, |document| {
-        (document["validFrom"], document["validTo"]) = (json!("2019-09-01"), json!("2020-08-31"));
-    });
-    offer_only(&world, vec![over]);
-    pull_from(&node, &world.chengdu).await.unwrap();
-    assert_eq!(node.store.documents().await.unwrap().len(), 0);
+    let chengdu = &world.chengdu.city.origin;
+    for number in 1..MAX_LEFT {
+        let offer = signed_by_chengdu(&world, |document| {
+            document["id"] = numbered(number);
+            on_days(document, OVER);
+        });
+        let document = Agreement::read(&canonical::write(&offer["document"]).unwrap()).unwrap();
+        let proof = canonical::write(&offer["proofs"][0]["proof"]).unwrap();
+        node.store.add_document(document.id, 1, &document.digest, document.bytes(), 0).await.unwrap();
+        node.store.add_proof(&document.digest, chengdu, &proof).await.unwrap();
+    }
+    node.registry.reload(node.store.as_ref()).await.unwrap();
+    for (name, number) in [("one more", MAX_LEFT), ("one too many", MAX_LEFT + 1)] {
+        offer_only(&world, vec![signed_by_chengdu(&world, |document| document["id"] = numbered(number))]);
+        pull_from(&node, &world.chengdu).await.unwrap();
+        assert_eq!(node.store.documents().await.unwrap().len(), MAX_LEFT, "{name}");
+    }
 }
